@@ -1,0 +1,1 @@
+"""The Durable Task engine, its gRPC sidecar and its command line."""

@@ -1,0 +1,1 @@
+"""The default, embedded SQLite backend of the Durable Task engine."""

@@ -1,0 +1,1 @@
+"""The Durable Task SDK: hosts Python orchestrators and activities."""
