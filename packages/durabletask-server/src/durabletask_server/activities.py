@@ -1,0 +1,326 @@
+"""The activity processor: open tasks from their commit to the commit of their answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from durabletask_backend.contract import Backend
+from durabletask_backend.errors import StorageFailedError
+from durabletask_backend.mutations import Code, CompleteTask, MarkTasksOut, Mutation, Outcome
+from durabletask_backend.values import InstanceKey, Lease, Message, Micros, Task, TaskKey
+from durabletask_protos import orchestrator_service_pb2 as pb
+
+from durabletask_server.clock import Alarm, Clock
+from durabletask_server.dispatch.dispatcher import Dispatcher
+from durabletask_server.dispatch.encoding import encode_activity
+from durabletask_server.dispatch.stream import Kind, WorkerStream
+from durabletask_server.engine import events
+from durabletask_server.journal import Journal
+from durabletask_server.settings import Settings
+from durabletask_server.tokens import Token, TokenSigner
+
+log = logging.getLogger(__name__)
+
+_MARK_AFTER = 1_000_000
+"""Microseconds a worker holds a task before that is noted in the store."""
+_PAGE = 1000
+
+
+class ActivityItem:
+    """An open task as the dispatcher sees it.
+
+    Args:
+        task: The task.
+        processor: Has it back.
+    """
+
+    kind = Kind.ACTIVITY
+
+    def __init__(self, task: Task, processor: ActivityProcessor) -> None:
+        self.task = task
+        self.stream: WorkerStream | None = None
+        self.avoid: int | None = None
+        self.since: Micros = 0
+        """When it was handed out."""
+        self.breaks = 0
+        self.abandoned = 0
+        self._processor = processor
+
+    @property
+    def instance(self) -> InstanceKey:
+        """The instance that scheduled it."""
+        return self.task.key.instance
+
+    def hand_out(self, stream: WorkerStream) -> bytes | None:
+        """Give it to a worker."""
+        return self._processor.hand_out(self, stream)
+
+    def broken(self) -> None:
+        """The worker's stream ended."""
+        self.stream = None
+        self._processor.broken(self)
+
+    def settle(self) -> None:
+        """It is the worker's no more."""
+        if self.stream is not None:
+            self.stream.release(self)
+            self.stream = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of an activity, as its worker says."""
+
+    result: str | None = None
+    failure: pb.TaskFailureDetails | None = None
+
+    def event(self, at: Micros, task_id: int) -> pb.HistoryEvent:
+        """The event that tells the orchestration."""
+        if self.failure is not None:
+            return events.task_failed(at, task_id, self.failure)
+
+        return events.task_completed(at, task_id, self.result)
+
+
+class ActivityProcessor:
+    """Keeps the open tasks, offers them to workers, and commits their answers.
+
+    Args:
+        journal: Commits.
+        dispatcher: Finds workers.
+        clock: The time.
+        signer: Makes the tokens.
+        boot: Tells this process's hand-outs from another's.
+        settings: Limits and delays.
+        deliver: Called with each committed answer.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        signer: Callable[[str], TokenSigner],
+        boot: str,
+        settings: Settings,
+        deliver: Callable[[InstanceKey, Message], None],
+    ) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._signer = signer
+        self._boot = boot
+        self._settings = settings
+        self._deliver = deliver
+        self._open: dict[TaskKey, ActivityItem] = {}
+        self._by_instance: dict[InstanceKey, set[TaskKey]] = {}
+        # In order of their hand-out; what is not noted in the store yet.
+        self._unmarked: dict[TaskKey, Micros] = {}
+        self._mark_alarm: Alarm | None = None
+        self._hand_outs = 0
+
+    async def start(self, backend: Backend, lease: Lease) -> None:
+        """Take over what the store has. A task that a worker is known to have held gets time to be answered."""
+        after: TaskKey | None = None
+        held = 0
+
+        while True:
+            tasks = await backend.claim_tasks(lease, after=after, limit=_PAGE)
+
+            for task in tasks:
+                item = self._keep(task)
+
+                if task.out:
+                    held += 1
+                    self._later(item, self._settings.activity_grace)
+                else:
+                    self._dispatcher.add(item)
+
+            if len(tasks) < _PAGE:
+                break
+
+            after = tasks[-1].key
+
+        if self._open:
+            log.info("%d open activities taken over, %d of them were with a worker", len(self._open), held)
+
+    def stop(self) -> None:
+        """Mark nothing more."""
+        if self._mark_alarm is not None:
+            self._mark_alarm.cancel()
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Tasks were committed."""
+        for task in tasks:
+            self._dispatcher.add(self._keep(task))
+
+    def drop(self, instance: InstanceKey, *, keep: str | None = None) -> None:
+        """An instance's tasks are not open any more, but those of the generation `keep`."""
+        for key in [key for key in self._by_instance.get(instance, ()) if key.execution_id != keep]:
+            self._forget(key)
+
+    def task_key(self, instance: InstanceKey, task_id: int) -> TaskKey | None:
+        """The open task of that id, for workers that give no token back."""
+        return next((key for key in self._by_instance.get(instance, ()) if key.task_id == task_id), None)
+
+    async def complete(self, key: TaskKey, answer: Answer) -> None:
+        """Commit an answer. It counts if the task is open, whoever gives it; otherwise nothing happens but a line in the log.
+
+        Raises:
+            BackendError: The store failed; the answer may be given again.
+        """
+        item = self._open.get(key)
+
+        if item is not None:
+            item.settle()
+
+        self._unmarked.pop(key, None)
+        payload = answer.event(self._clock.now(), key.task_id).SerializeToString()
+        result = self._journal.submit(
+            CompleteTask(task=key, payload=payload), lambda outcome: self._completed(key, payload, outcome)
+        )
+
+        try:
+            await result
+        except StorageFailedError:
+            if item is not None and item.stream is None and self._open.get(key) is item:
+                self._later(item, self._settings.abandon_delay)
+
+            raise
+
+    def abandon(self, key: TaskKey) -> None:
+        """A worker gives a task back. It is offered again after a while that grows."""
+        item = self._open.get(key)
+
+        if item is None or item.stream is None:
+            return
+
+        item.avoid = item.stream.number
+        item.settle()
+        self._unmarked.pop(key, None)
+        delay = self._settings.backoff(item.abandoned)
+        item.abandoned += 1
+        self._later(item, delay)
+
+    def hand_out(self, item: ActivityItem, stream: WorkerStream) -> bytes | None:
+        """Give a task to a worker; None if it is not open any more."""
+        key = item.task.key
+
+        if self._open.get(key) is not item:
+            return None
+
+        item.stream = stream
+        item.since = self._clock.now()
+        self._hand_outs += 1
+        token = self._signer(key.hub).sign(Token(key, f"{self._boot}.{self._hand_outs}"))
+        self._unmarked[key] = item.since
+
+        if self._mark_alarm is None:
+            self._mark_alarm = self._clock.call_at(item.since + 2 * _MARK_AFTER, self._mark)
+
+        return encode_activity(item.task, token)
+
+    def broken(self, item: ActivityItem) -> None:
+        """The stream that held a task ended: the task is ready again, unless it has broken too many."""
+        if self._open.get(item.task.key) is not item:
+            return
+
+        item.breaks += 1
+        self._unmarked.pop(item.task.key, None)
+
+        if item.breaks >= self._settings.poison_limit:
+            self._poisoned(item)
+        else:
+            self._dispatcher.add(item, front=True)
+
+    def riders(self) -> Sequence[Mutation]:
+        """What to note in a batch that is committed anyway: the tasks that workers have held for a while."""
+        horizon = self._clock.now() - _MARK_AFTER
+        marked: list[TaskKey] = []
+
+        for key, since in self._unmarked.items():
+            if since > horizon:
+                break
+
+            marked.append(key)
+
+        for key in marked:
+            del self._unmarked[key]
+
+        return (MarkTasksOut(tasks=tuple(marked)),) if marked else ()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def _mark(self) -> None:
+        """No batch came along: note what has been out for long in one of its own."""
+        self._mark_alarm = None
+
+        for mutation in self.riders():
+            self._journal.submit(mutation, lambda _: None)
+
+        if self._unmarked:
+            self._mark_alarm = self._clock.call_at(self._clock.now() + _MARK_AFTER, self._mark)
+
+    def _poisoned(self, item: ActivityItem) -> None:
+        key = item.task.key
+        log.error(
+            "activity %s (task %d of instance %s) broke %d streams in a row; it fails as poisoned",
+            item.task.name,
+            key.task_id,
+            key.instance_id,
+            item.breaks,
+        )
+        failure = events.failure(
+            "PoisonedWorkItem",
+            f"activity {item.task.name!r} (task {key.task_id}) was lost with its worker {item.breaks} times in a row",
+            non_retriable=True,
+        )
+        payload = events.task_failed(self._clock.now(), key.task_id, failure).SerializeToString()
+        self._journal.submit(
+            CompleteTask(task=key, payload=payload), lambda outcome: self._completed(key, payload, outcome)
+        )
+
+    def _completed(self, key: TaskKey, payload: bytes, outcome: Outcome) -> None:
+        self._forget(key)
+
+        if outcome.code is Code.APPLIED:
+            self._deliver(
+                key.instance, Message(sequence=outcome.sequence, payload=payload, execution_id=key.execution_id)
+            )
+        else:
+            log.info(
+                "the result of task %d of instance %s is of no use any more (%s)",
+                key.task_id,
+                key.instance_id,
+                outcome.code.name.lower(),
+            )
+
+    def _keep(self, task: Task) -> ActivityItem:
+        item = self._open[task.key] = ActivityItem(task, self)
+        self._by_instance.setdefault(task.key.instance, set()).add(task.key)
+
+        return item
+
+    def _forget(self, key: TaskKey) -> None:
+        item = self._open.pop(key, None)
+
+        if item is None:
+            return
+
+        item.settle()
+        self._unmarked.pop(key, None)
+        siblings = self._by_instance[key.instance]
+        siblings.discard(key)
+
+        if not siblings:
+            del self._by_instance[key.instance]
+
+    def _later(self, item: ActivityItem, delay: float) -> None:
+        def ready() -> None:
+            if item.stream is None and self._open.get(item.task.key) is item:
+                self._dispatcher.add(item)
+
+        self._clock.call_at(self._clock.now() + int(delay * 1_000_000), ready)

@@ -1,0 +1,144 @@
+"""`durabletask-server`: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+DEFAULT_PORT = 4001
+DEFAULT_DB = "./durabletask.sqlite3"
+
+_EPILOG = """\
+Every option can be given as an environment variable, too; the command line wins.
+The server stops on SIGINT or SIGTERM: it hands out no more work, gives work in flight --grace seconds, and exits with 0.
+A second signal ends the wait. Nothing is lost either way, nor by a kill.
+"""
+
+
+def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The command line's parser.
+
+    Args:
+        environment: Where defaults may come from.
+    """
+    made = argparse.ArgumentParser(
+        prog="durabletask-server",
+        description="Runs a Durable Task hub: durable orchestrations behind the gRPC service TaskHubSidecarService.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def option(flag: str, variable: str, default: str, text: str, **more: object) -> None:
+        made.add_argument(
+            flag,
+            default=environment.get(variable, default),
+            help=f"{text} [${variable}; default: {default or 'in memory'}]",
+            **more,  # type: ignore[arg-type]
+        )
+
+    option("--host", "DURABLETASK_HOST", "localhost", "the name or address to listen on", metavar="HOST")
+    option("--port", "DURABLETASK_PORT", str(DEFAULT_PORT), "the port; 0 for any free one", metavar="PORT", type=_port)
+    option(
+        "--db",
+        "DURABLETASK_DB",
+        DEFAULT_DB,
+        "where to keep everything: a path or sqlite:///PATH for SQLite, empty for SQLite in memory, memory: for plain "
+        "memory, or the URL of another installed backend",
+        metavar="LOCATION",
+    )
+    option(
+        "--grace",
+        "DURABLETASK_GRACE",
+        "5",
+        "seconds that work in flight has to be finished when the server is told to stop",
+        metavar="SECONDS",
+        type=_seconds,
+    )
+    option(
+        "--commit-batch-limit",
+        "DURABLETASK_COMMIT_BATCH_LIMIT",
+        "500",
+        "changes committed together at the most; 1 is a commit per change, for benchmarks",
+        metavar="N",
+        type=_positive,
+    )
+    option(
+        "--log-level",
+        "DURABLETASK_LOG_LEVEL",
+        "info",
+        "how much to log on standard error",
+        choices=("debug", "info", "warning", "error"),
+        type=str.lower,
+    )
+    made.add_argument("--version", action="version", version=f"%(prog)s {version('durabletask-server')}")
+
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server.
+
+    Returns:
+        0 after a drain; 1 when it cannot start or go on, with one line on standard error that says why.
+    """
+    options = parser(os.environ).parse_args(arguments)
+    _log_to_stderr(options.log_level.upper())
+
+    # Imported late, so that --help and a wrong option answer at once.
+    from durabletask_backend.errors import BackendError
+    from durabletask_backend.location import backend_at
+
+    from durabletask_server.journal import JournalSettings
+    from durabletask_server.server import AddressInUseError, serve
+    from durabletask_server.settings import Settings
+
+    settings = Settings(journal=JournalSettings(batch_limit=options.commit_batch_limit))
+
+    try:
+        backend = backend_at(options.db)
+        asyncio.run(serve(backend, host=options.host, port=options.port, grace=options.grace, settings=settings))
+    except (BackendError, AddressInUseError) as error:
+        sys.stderr.write(f"durabletask-server: {error}\n")
+        return 1
+
+    return 0
+
+
+def _log_to_stderr(level: str) -> None:
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= 65535:
+        return int(text)
+
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 0 to 65535")
+
+
+def _positive(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+
+    if seconds >= 0:
+        return seconds
+
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")

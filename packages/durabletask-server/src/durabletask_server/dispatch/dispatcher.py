@@ -1,0 +1,135 @@
+"""Matches ready work with workers that have room for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from durabletask_server.dispatch.queue import FairQueue
+from durabletask_server.dispatch.stream import Kind, WorkerStream, WorkItem
+
+log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Hands ready work to connected workers, the least busy first.
+
+    Args:
+        default_limits: How many items of each kind a stream may hold that does not say.
+    """
+
+    def __init__(self, default_limits: Mapping[Kind, int]) -> None:
+        self._default_limits = default_limits
+        self._ready: dict[Kind, FairQueue[WorkItem]] = {kind: FairQueue() for kind in Kind}
+        self._streams: dict[int, WorkerStream] = {}
+        self._last_number = 0
+        self._pumping = False
+        self._draining = False
+        self._idle = asyncio.Event()
+
+    def open(self, limits: Mapping[Kind, int], *, history_streaming: bool) -> WorkerStream:
+        """Connect a worker.
+
+        Args:
+            limits: How many items of each kind it takes at a time; 0 for the default.
+            history_streaming: Whether it can fetch a long history by itself.
+        """
+        self._last_number += 1
+        effective = {kind: limits.get(kind, 0) or self._default_limits[kind] for kind in Kind}
+        stream = WorkerStream(self._last_number, effective, history_streaming=history_streaming, on_free=self._schedule)
+        self._streams[stream.number] = stream
+        self._schedule()
+
+        return stream
+
+    def close(self, stream: WorkerStream) -> None:
+        """A worker's stream ended: what it held is ready again, except while the server itself is stopping."""
+        self._streams.pop(stream.number, None)
+        items = stream.abandon()
+
+        for item in items:
+            item.broken()
+
+        if items:
+            log.info("stream %d ended while it held %d work items; they are ready again", stream.number, len(items))
+
+        self._check_idle()
+
+    def add(self, item: WorkItem, *, front: bool = False) -> None:
+        """Make an item ready."""
+        self._ready[item.kind].push(item.instance, item, front=front)
+        self._schedule()
+
+    async def drain(self, grace: float) -> int:
+        """Hand out nothing more, wait for what is out, then close the streams.
+
+        Args:
+            grace: Seconds to wait.
+
+        Returns:
+            How many items were still out at the end.
+        """
+        self._draining = True
+        self._check_idle()
+
+        try:
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
+
+        left = self._out()
+
+        for stream in self._streams.values():
+            stream.close()
+
+        return left
+
+    @property
+    def draining(self) -> bool:
+        """Whether it hands out nothing more."""
+        return self._draining
+
+    @property
+    def streams(self) -> int:
+        """How many workers are connected."""
+        return len(self._streams)
+
+    def ready(self, kind: Kind) -> int:
+        """How many items of a kind wait for a worker."""
+        return len(self._ready[kind])
+
+    def _out(self) -> int:
+        return sum(stream.held(kind) for stream in self._streams.values() for kind in Kind)
+
+    def _check_idle(self) -> None:
+        if self._draining and not self._out():
+            self._idle.set()
+
+    def _schedule(self) -> None:
+        if self._draining:
+            self._check_idle()
+        elif not self._pumping and self._streams:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+
+        if self._draining:
+            return
+
+        for kind, queue in self._ready.items():
+            while queue:
+                room = [stream for stream in self._streams.values() if stream.free(kind) > 0]
+
+                if not room:
+                    break
+
+                item = queue.pop()
+                stream = min(room, key=lambda each: (each.number == item.avoid, each.held(kind)))
+                encoded = item.hand_out(stream)
+
+                if encoded is not None:
+                    stream.send(item, encoded)

@@ -1,0 +1,135 @@
+"""One connected worker: how much it may hold, what it holds, and what is on its way to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Protocol
+
+from durabletask_backend.values import InstanceKey
+
+
+class Kind(Enum):
+    """What sort of work an item is; each has its own limits."""
+
+    ORCHESTRATION = "orchestration"
+    ACTIVITY = "activity"
+
+
+class WorkItem(Protocol):
+    """A piece of work for a worker: a turn or an activity."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which sort."""
+        ...
+
+    @property
+    def instance(self) -> InstanceKey:
+        """The instance it belongs to."""
+        ...
+
+    @property
+    def avoid(self) -> int | None:
+        """The number of a stream that gave it back, to be taken only when there is no other."""
+        ...
+
+    def hand_out(self, stream: WorkerStream) -> bytes | None:
+        """Make it that stream's, under a new token.
+
+        Returns:
+            The serialized `WorkItem` message; None when there is nothing to do any more.
+        """
+        ...
+
+    def broken(self) -> None:
+        """The stream that held it ended; it is nobody's again."""
+        ...
+
+
+class WorkerStream:
+    """A `GetWorkItems` call.
+
+    Args:
+        number: Tells streams apart.
+        limits: How many items of each kind it may hold at a time.
+        history_streaming: Whether its worker can fetch a long history by itself.
+        on_free: Called when it can take more.
+    """
+
+    def __init__(
+        self, number: int, limits: Mapping[Kind, int], *, history_streaming: bool, on_free: Callable[[], None]
+    ) -> None:
+        self.number = number
+        self.history_streaming = history_streaming
+        self._limits = limits
+        self._on_free = on_free
+        self._held: dict[Kind, dict[int, WorkItem]] = {kind: {} for kind in Kind}
+        self._outbox: deque[bytes] = deque()
+        self._sendable = asyncio.Event()
+        self.closed = False
+        """Whether the server has closed it; what is in the outbox is still sent."""
+
+    def free(self, kind: Kind) -> int:
+        """How many more items of a kind it may hold."""
+        return 0 if self.closed else self._limits[kind] - len(self._held[kind])
+
+    def held(self, kind: Kind) -> int:
+        """How many items of a kind it holds."""
+        return len(self._held[kind])
+
+    def send(self, item: WorkItem, encoded: bytes) -> None:
+        """Put an item on the stream; it is held from now on."""
+        self._held[item.kind][id(item)] = item
+        self._outbox.append(encoded)
+        self._sendable.set()
+
+    def release(self, item: WorkItem) -> None:
+        """The worker is done with an item, or it is not the worker's any more."""
+        if self._held[item.kind].pop(id(item), None) is not None:
+            self._on_free()
+
+    def abandon(self) -> list[WorkItem]:
+        """Take back all that is held, because the stream is gone."""
+        self.closed = True
+        items = [item for held in self._held.values() for item in held.values()]
+
+        for held in self._held.values():
+            held.clear()
+
+        self._outbox.clear()
+
+        return items
+
+    def close(self) -> None:
+        """Hand out nothing more; `outgoing` ends once the outbox is empty."""
+        self.closed = True
+        self._sendable.set()
+
+    async def outgoing(self, patience: float) -> list[bytes] | None:
+        """What to send next.
+
+        Args:
+            patience: Seconds to wait for something.
+
+        Returns:
+            Some serialized items; none when nothing came for that long; None at the end.
+        """
+        if not self._outbox:
+            if self.closed:
+                return None
+
+            self._sendable.clear()
+
+            try:
+                async with asyncio.timeout(patience):
+                    await self._sendable.wait()
+            except TimeoutError:
+                return []
+
+        sent = list(self._outbox)
+        self._outbox.clear()
+
+        return sent

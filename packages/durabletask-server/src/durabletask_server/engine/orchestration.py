@@ -1,0 +1,327 @@
+"""Deciding a turn: from a worker's answer to what is committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from durabletask_backend.mutations import AppendMessage, CompleteTurn, CreateInstance, NextGeneration
+from durabletask_backend.plan import turn_applied
+from durabletask_backend.values import TERMINAL_STATUSES, Micros, RuntimeStatus
+from durabletask_protos import orchestrator_service_pb2 as pb
+
+from durabletask_server.engine import events
+from durabletask_server.engine.actions import PERFORM, Draft
+from durabletask_server.engine.framing import PAST_EVENT, frames
+from durabletask_server.engine.ids import NewId
+from durabletask_server.engine.state import Fold, Parent, State
+from durabletask_server.engine.turn import Turn
+
+UNSUPPORTED_ACTION = "UnsupportedAction"
+"""The error type of an orchestration that asked for what this engine cannot do."""
+TERMINATED = "OrchestrationTerminated"
+"""The error type that a parent sees of a child that was terminated."""
+CANCELED = "OrchestrationCanceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a turn came to."""
+
+    mutation: CompleteTurn
+    state: State
+    """The instance once the mutation is committed."""
+    notes: tuple[str, ...] = ()
+    """What of the answer was set aside, and why; for the log."""
+
+
+def decide(state: State, turn: Turn, response: pb.OrchestratorResponse, now: Micros, new_id: NewId) -> Decision:
+    """Apply a worker's answer to a turn.
+
+    Args:
+        state: The instance as the turn took it.
+        turn: The turn.
+        response: The answer, whole (all chunks joined).
+        now: The clock's time.
+        new_id: Makes execution ids.
+    """
+    return _Decider(state, turn, now, new_id).answer(response)
+
+
+def terminate(state: State, turn: Turn, now: Micros, new_id: NewId) -> Decision:
+    """End an instance as a turn's ExecutionTerminated asks, without a worker."""
+    return _Decider(state, turn, now, new_id).terminated()
+
+
+def fail(state: State, turn: Turn, failure: pb.TaskFailureDetails, now: Micros, new_id: NewId) -> Decision:
+    """End an instance as FAILED for a reason of the engine's own."""
+    return _Decider(state, turn, now, new_id).failed(failure)
+
+
+class _Decider:
+    def __init__(self, state: State, turn: Turn, now: Micros, new_id: NewId) -> None:
+        self._state = state
+        self._turn = turn
+        self._draft = Draft(state.instance, max(now, turn.time), new_id)
+        self._new_events = list(turn.events)
+        self._encoded = list(turn.encoded)
+        self._sequences = turn.sequences
+        self._notes: list[str] = []
+        self._custom_status = state.instance.custom_status
+        self._context = state.instance.turn_context
+
+    def answer(self, response: pb.OrchestratorResponse) -> Decision:
+        self._custom_status = events.optional(response, "customStatus") or None
+
+        if response.HasField("orchestrationTraceContext"):
+            self._context = response.orchestrationTraceContext.SerializeToString()
+
+        self._put_back(response)
+        completion = self._completion(response)
+        completes = None if completion is None else completion.completeOrchestration.orchestrationStatus
+
+        for action in response.actions:
+            kind = action.WhichOneof("orchestratorActionType")
+
+            if kind == "completeOrchestration":
+                continue
+
+            perform = PERFORM.get(kind or "")
+
+            if perform is None:
+                what = f"action {action.id} ({kind or 'of a kind unknown here'})"
+                return self.failed(
+                    events.failure(UNSUPPORTED_ACTION, f"{what} is not supported by this server", non_retriable=True)
+                )
+
+            if completes is None or kind in _ALONGSIDE.get(completes, ()):
+                perform(self._draft, action)
+
+        if completion is None:
+            return self._decision(None)
+
+        if completes == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:
+            return self._continued(completion.completeOrchestration)
+
+        return self._completed(completion)
+
+    def terminated(self) -> Decision:
+        terminated = self._turn.terminated
+        assert terminated is not None
+        output = events.optional(terminated, "input")
+        self._end(events.NO_ID, RuntimeStatus.TERMINATED, output, None)
+
+        if terminated.recurse:
+            told = events.execution_terminated(self._draft.at, output, True).SerializeToString()
+
+            for child in sorted(set(self._followed().children.values())):
+                self._draft.effects.append(AppendMessage(key=self._draft.key(child), payload=told))
+
+        return self._decision(RuntimeStatus.TERMINATED, output=output)
+
+    def failed(self, failure: pb.TaskFailureDetails) -> Decision:
+        # Nothing else of the answer counts.
+        self._draft.clear()
+        self._end(events.NO_ID, RuntimeStatus.FAILED, None, failure)
+
+        return self._decision(RuntimeStatus.FAILED, failure=failure)
+
+    def _put_back(self, response: pb.OrchestratorResponse) -> None:
+        """Leave in the inbox what the worker says it has not processed."""
+        if not response.HasField("numEventsProcessed"):
+            return
+
+        processed = response.numEventsProcessed.value
+
+        # 0 comes from workers that count with the first chunk of a chunked answer; OrchestratorStarted alone is no turn.
+        if 1 < processed < len(self._new_events):
+            del self._new_events[processed:], self._encoded[processed:]
+            self._sequences = self._sequences[: processed - 1]
+
+    def _completion(self, response: pb.OrchestratorResponse) -> pb.OrchestratorAction | None:
+        completions = [action for action in response.actions if action.HasField("completeOrchestration")]
+
+        if len(completions) > 1:
+            self._notes.append(f"{len(completions)} completions in one answer; the first counts")
+
+        if not completions:
+            return None
+
+        status = completions[0].completeOrchestration.orchestrationStatus
+
+        if status not in _ALONGSIDE:
+            self._notes.append(f"completion with status {status}, which ends nothing, taken as COMPLETED")
+            completions[0].completeOrchestration.orchestrationStatus = pb.ORCHESTRATION_STATUS_COMPLETED
+
+        return completions[0]
+
+    # How a turn ends.
+
+    def _completed(self, action: pb.OrchestratorAction) -> Decision:
+        completion = action.completeOrchestration
+        status = RuntimeStatus(completion.orchestrationStatus)
+        output = events.optional(completion, "result")
+        failure = completion.failureDetails if completion.HasField("failureDetails") else None
+        # What the orchestration does on its way out outlives it, but no timer of its own.
+        self._draft.effects = [
+            effect
+            for effect in self._draft.effects
+            if isinstance(effect, CreateInstance) or effect.key != self._state.key or effect.due_at is None
+        ]
+        self._end(action.id, status, output, failure)
+
+        return self._decision(status, output=output, failure=failure)
+
+    def _end(
+        self, event_id: int, status: RuntimeStatus, output: str | None, failure: pb.TaskFailureDetails | None
+    ) -> None:
+        self._draft.confirmed.append(events.execution_completed(self._draft.at, event_id, status, output, failure))
+        parent = self._parent()
+
+        if parent is not None:
+            answer = self._answer_to_parent(parent, status, output, failure)
+            self._draft.effects.append(
+                AppendMessage(key=parent.key, payload=answer.SerializeToString(), execution_id=parent.execution_id)
+            )
+
+    def _parent(self) -> Parent | None:
+        state = self._state
+
+        return (state if state.start is not None else self._followed().state(state.instance)).parent
+
+    def _answer_to_parent(
+        self, parent: Parent, status: RuntimeStatus, output: str | None, failure: pb.TaskFailureDetails | None
+    ) -> pb.HistoryEvent:
+        if status is RuntimeStatus.COMPLETED:
+            return events.child_completed(self._draft.at, parent.task_id, output)
+
+        if failure is None:
+            verb, error_type = {
+                RuntimeStatus.TERMINATED: ("was terminated", TERMINATED),
+                RuntimeStatus.CANCELED: ("was canceled", CANCELED),
+            }.get(status, ("failed", "OrchestrationFailed"))
+            failure = events.failure(
+                error_type,
+                f"sub-orchestration {self._state.key.instance_id!r} {verb}" + (f": {output}" if output else ""),
+            )
+
+        return events.child_failed(self._draft.at, parent.task_id, failure)
+
+    def _continued(self, completion: pb.CompleteOrchestrationAction) -> Decision:
+        """Start the next generation: its start and the events carried over go to the front of the inbox."""
+        old = self._state.instance
+        generation = NextGeneration(
+            execution_id=self._draft.new_id(),
+            input=events.optional(completion, "result"),
+            version=events.optional(completion, "newVersion") if completion.HasField("newVersion") else old.version,
+            tags=dict(completion.tags) or old.tags,
+        )
+        start = pb.HistoryEvent(eventId=events.NO_ID, timestamp=events.timestamp(self._draft.at))
+        started = start.executionStarted
+        begun = self._followed().start
+        assert begun is not None
+        started.CopyFrom(begun)
+
+        for stale in ("input", "version", "scheduledStartTimestamp", "orchestrationSpanID", "tags"):
+            started.ClearField(stale)
+
+        started.orchestrationInstance.executionId.value = generation.execution_id
+        started.tags.update(generation.tags)
+
+        if generation.input is not None:
+            started.input.value = generation.input
+
+        if generation.version is not None:
+            started.version.value = generation.version
+
+        # Timers of the old generation are not of the new one.
+        self._draft.effects = [
+            effect
+            for effect in self._draft.effects
+            if isinstance(effect, CreateInstance) or effect.execution_id != old.execution_id
+        ]
+        self._draft.effects.append(
+            AppendMessage(
+                key=old.key, payload=start.SerializeToString(), execution_id=generation.execution_id, front=True
+            )
+        )
+
+        for carried in completion.carryoverEvents:
+            event = pb.HistoryEvent()
+            event.CopyFrom(carried)
+            event.eventId = events.NO_ID
+
+            if not event.HasField("timestamp"):
+                event.timestamp.CopyFrom(events.timestamp(self._draft.at))
+
+            self._draft.effects.append(AppendMessage(key=old.key, payload=event.SerializeToString(), front=True))
+
+        self._draft.confirmed.clear()
+        self._draft.tasks.clear()
+        self._context = None
+
+        return self._decision(RuntimeStatus.RUNNING, generation=generation)
+
+    # Putting it together.
+
+    def _followed(self) -> Fold:
+        fold = Fold(self._state)
+
+        for event in (*self._new_events, *self._draft.confirmed):
+            fold.add(event)
+
+        return fold
+
+    def _decision(
+        self,
+        status: RuntimeStatus | None,
+        *,
+        output: str | None = None,
+        failure: pb.TaskFailureDetails | None = None,
+        generation: NextGeneration | None = None,
+    ) -> Decision:
+        instance = self._state.instance
+        followed = self._followed()
+        encoded: list[bytes] = []
+
+        if status is None:
+            status = RuntimeStatus.SUSPENDED if followed.suspended else RuntimeStatus.RUNNING
+
+        if generation is None:
+            encoded = [*self._encoded, *(event.SerializeToString() for event in self._draft.confirmed)]
+
+        mutation = CompleteTurn(
+            key=instance.key,
+            execution_id=instance.execution_id,
+            turn=instance.turn,
+            status=status,
+            updated_at=self._draft.at,
+            completed_at=self._draft.at if status in TERMINAL_STATUSES else None,
+            output=output,
+            custom_status=self._custom_status,
+            failure=None if failure is None else failure.SerializeToString(),
+            turn_context=self._context,
+            history=frames(PAST_EVENT, encoded),
+            history_first=self._state.length,
+            history_count=len(encoded),
+            consumed=(*self._turn.dropped, *self._sequences),
+            tasks=tuple(self._draft.tasks),
+            effects=tuple(self._draft.effects),
+            generation=generation,
+        )
+        committed = turn_applied(instance, mutation)
+        state = followed.state(committed) if generation is None else State(instance=committed, time=self._draft.at)
+
+        return Decision(mutation=mutation, state=state, notes=tuple(self._notes))
+
+
+_MESSAGES = frozenset({"sendEvent", "terminateOrchestration"})
+
+# What else of an answer takes effect, by how the answer completes the orchestration. What a completed orchestration started
+# goes on without it; a failed or terminated one starts nothing more; the next generation keeps only what leaves the instance.
+_ALONGSIDE: dict[int, frozenset[str]] = {
+    pb.ORCHESTRATION_STATUS_COMPLETED: _MESSAGES | {"scheduleTask", "createSubOrchestration", "createTimer"},
+    pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW: _MESSAGES | {"createSubOrchestration"},
+    pb.ORCHESTRATION_STATUS_FAILED: _MESSAGES,
+    pb.ORCHESTRATION_STATUS_TERMINATED: _MESSAGES,
+    pb.ORCHESTRATION_STATUS_CANCELED: _MESSAGES,
+}

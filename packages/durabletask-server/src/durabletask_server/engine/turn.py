@@ -1,0 +1,150 @@
+"""Taking a turn: from a state and an inbox to what a worker is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from durabletask_backend.values import Message, Micros
+from durabletask_protos import orchestrator_service_pb2 as pb
+
+from durabletask_server.engine.events import micros, orchestrator_started, timestamp
+from durabletask_server.engine.state import Fold, State
+
+MAX_EVENTS = 1000
+"""A turn takes at most so many messages…"""
+MAX_BYTES = 1 << 20
+"""…and stops after so many bytes of them: some SDKs receive no more than 4 MiB with the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message of the inbox with its event decoded, once."""
+
+    message: Message
+    event: pb.HistoryEvent
+    kind: str
+    """The event's type, as the protocol's oneof names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one turn is about."""
+
+    time: Micros
+    """What the orchestrator's code will see as now."""
+    events: tuple[pb.HistoryEvent, ...]
+    """The new events, OrchestratorStarted first."""
+    encoded: tuple[bytes, ...]
+    """The same events, serialized."""
+    sequences: tuple[int, ...]
+    """The message that each of `events[1:]` came with."""
+    dropped: tuple[int, ...]
+    """The messages that say nothing to this generation any more, to be consumed with the turn."""
+    terminated: pb.ExecutionTerminatedEvent | None
+    """Set: the engine ends the instance by itself, and no worker is asked. The last of `events` is that event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoTurn:
+    """There is nothing to do for an instance now."""
+
+    dropped: tuple[int, ...] = ()
+    """As in `Turn`."""
+
+
+def open_letter(message: Message) -> Letter:
+    """Decode a message."""
+    event = pb.HistoryEvent.FromString(message.payload)
+
+    return Letter(message, event, event.WhichOneof("eventType") or "")
+
+
+def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
+    """Take the inbox, in order, as far as one turn goes.
+
+    A suspended instance takes only what resumes or terminates it; the rest stays until then, and follows the resumption in the
+    same turn. An instance whose start is not in its history or its inbox takes nothing. A termination ends the turn.
+
+    Args:
+        state: The instance, as committed.
+        inbox: Its messages, in order of delivery.
+        now: The clock's time; the turn's own is never behind the last turn's or a timer's.
+    """
+    folded = Fold(state)
+    taken: list[Letter] = []
+    held: list[Letter] = []
+    dropped: list[int] = []
+    size = 0
+    terminated: pb.ExecutionTerminatedEvent | None = None
+    # No limit stands between an instance and its termination: no worker has to receive that turn.
+    limited = all(letter.kind != "executionTerminated" for letter in inbox)
+
+    for letter in inbox:
+        message = letter.message
+
+        if message.execution_id is not None and message.execution_id != state.instance.execution_id:
+            dropped.append(message.sequence)
+            continue
+
+        if folded.suspended and letter.kind not in ("executionResumed", "executionTerminated"):
+            held.append(letter)
+            continue
+
+        released = [letter, *held] if folded.suspended and letter.kind == "executionResumed" else [letter]
+
+        if len(released) > 1:
+            held = []
+
+        for each in released:
+            if not folded.admits(each.event):
+                dropped.append(each.message.sequence)
+                continue
+
+            folded.add(each.event)
+            taken.append(each)
+            size += len(each.message.payload)
+
+        if letter.kind == "executionTerminated":
+            terminated = letter.event.executionTerminated
+            break
+
+        if limited and (len(taken) >= MAX_EVENTS or size >= MAX_BYTES):
+            break
+
+    if not taken or folded.start is None:
+        return NoTurn(dropped=tuple(dropped))
+
+    time = max(now, state.time)
+
+    for letter in taken:
+        if letter.kind == "timerFired":
+            time = max(time, micros(letter.event.timerFired.fireAt))
+
+    return _turn(taken, dropped, time, terminated)
+
+
+def _turn(
+    taken: Sequence[Letter], dropped: Sequence[int], time: Micros, terminated: pb.ExecutionTerminatedEvent | None
+) -> Turn:
+    started = orchestrator_started(time)
+    events = [started]
+    encoded = [started.SerializeToString()]
+
+    for letter in taken:
+        events.append(letter.event)
+
+        if letter.kind == "timerFired":
+            letter.event.timestamp.CopyFrom(timestamp(time))
+            encoded.append(letter.event.SerializeToString())
+        else:
+            encoded.append(letter.message.payload)
+
+    return Turn(
+        time=time,
+        events=tuple(events),
+        encoded=tuple(encoded),
+        sequences=tuple(letter.message.sequence for letter in taken),
+        dropped=tuple(dropped),
+        terminated=terminated,
+    )

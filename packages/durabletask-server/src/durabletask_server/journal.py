@@ -1,0 +1,244 @@
+"""The journal: gathers the decisions of many instances into batches, and commits one batch at a time.
+
+Nothing leaves the process on the strength of a decision before its batch is committed: what follows from one is done in the
+`applied` callback, in the order of the batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from durabletask_backend.contract import Backend
+from durabletask_backend.errors import BackendError, LeaseLostError, StorageFailedError
+from durabletask_backend.mutations import (
+    AppendMessage,
+    Batch,
+    CompleteTask,
+    CompleteTurn,
+    CreateInstance,
+    Mutation,
+    Outcome,
+)
+from durabletask_backend.values import Lease
+
+from durabletask_server.engine.ids import NewId
+
+log = logging.getLogger(__name__)
+
+
+class JournalFullError(Exception):
+    """More is waiting to be committed than the journal may hold; ask again later."""
+
+
+class JournalClosedError(Exception):
+    """The server is stopping and commits nothing more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """How batches are made."""
+
+    batch_limit: int = 500
+    """Mutations a batch; 1 is a commit per mutation, which only a benchmark wants."""
+    linger: float = 0.002
+    """Seconds to wait for more before a commit, under load only."""
+    loaded: int = 8
+    """The server is under load when a batch has at least so many mutations."""
+    capacity: int = 64 << 20
+    """Bytes of payload that may wait."""
+    ask_again: float = 0.2
+    """Seconds between two questions to a store that does not answer what became of a batch."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    mutation: Mutation
+    applied: Callable[[Outcome], None]
+    result: asyncio.Future[Outcome]
+    size: int
+
+
+class Journal:
+    """Commits mutations in groups.
+
+    Args:
+        backend: Where to, opened.
+        lease: Under which lease.
+        new_id: Names batches.
+        settings: How batches are made.
+        piggyback: Asked, before each commit, for mutations that are worth no commit of their own.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        lease: Lease,
+        new_id: NewId,
+        settings: JournalSettings,
+        *,
+        piggyback: Callable[[], Sequence[Mutation]] = tuple,
+    ) -> None:
+        self._backend = backend
+        self._lease = lease
+        self._new_id = new_id
+        self._settings = settings
+        self._piggyback = piggyback
+        self._entries: deque[_Entry] = deque()
+        self._waiting = 0
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to commit.
+
+        Returns:
+            The task that does it. It ends when the journal is closed, and fails when the lease is lost.
+        """
+        self._task = asyncio.create_task(self._run(), name="journal")
+
+        return self._task
+
+    async def close(self) -> None:
+        """Commit what is waiting, then stop."""
+        self._closing = True
+        self._arrived.set()
+
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def admit(self) -> None:
+        """Check that there is room for what a client asks. Completions of workers are always let in.
+
+        Raises:
+            JournalFullError: There is none.
+        """
+        if self._waiting >= self._settings.capacity:
+            raise JournalFullError(
+                f"{self._waiting} bytes are waiting to be committed (limit {self._settings.capacity}); try again later"
+            )
+
+    def submit(self, mutation: Mutation, applied: Callable[[Outcome], None]) -> asyncio.Future[Outcome]:
+        """Have a mutation committed.
+
+        Args:
+            mutation: What.
+            applied: Called with the outcome right after the commit, before anything that follows it in the journal.
+
+        Returns:
+            A future of the outcome. It raises a `BackendError` when the batch failed, `JournalClosedError` when it was too late.
+        """
+        result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        if self._closing:
+            result.set_exception(JournalClosedError("the server is stopping"))
+            return result
+
+        size = _size(mutation)
+        self._entries.append(_Entry(mutation, applied, result, size))
+        self._waiting += size
+        self._arrived.set()
+
+        return result
+
+    async def _run(self) -> None:
+        settings = self._settings
+        last = 0
+
+        while True:
+            if not self._entries:
+                if self._closing:
+                    return
+
+                self._arrived.clear()
+                await self._arrived.wait()
+
+            if last >= settings.loaded and len(self._entries) < settings.batch_limit and not self._closing:
+                await asyncio.sleep(settings.linger)
+            else:
+                # Whatever the event loop has ready may still come along.
+                await asyncio.sleep(0)
+
+            if self._entries:
+                last = await self._commit()
+
+    async def _commit(self) -> int:
+        count = min(len(self._entries), self._settings.batch_limit)
+        entries = [self._entries.popleft() for _ in range(count)]
+        mutations = [entry.mutation for entry in entries]
+        riders = self._piggyback()
+        batch = Batch(id=self._new_id(), lease=self._lease, mutations=[*mutations, *riders])
+
+        try:
+            outcomes = await self._apply(batch)
+        except BackendError as error:
+            log.error("a batch of %d mutations was not committed: %s", count, error)
+
+            for entry in entries:
+                self._waiting -= entry.size
+                _fail(entry, error)
+
+            if isinstance(error, LeaseLostError):
+                raise
+
+            return count
+
+        for entry, outcome in zip(entries, outcomes, strict=False):
+            self._waiting -= entry.size
+
+            try:
+                entry.applied(outcome)
+            except Exception:
+                log.exception("what follows from a committed %s failed", type(entry.mutation).__name__)
+
+            if not entry.result.done():
+                entry.result.set_result(outcome)
+
+        return count
+
+    async def _apply(self, batch: Batch) -> Sequence[Outcome]:
+        try:
+            return await self._backend.commit(batch)
+        except StorageFailedError as error:
+            failure = error
+
+        # Whether the batch was applied decides what is true now, so nothing goes on until the store has said.
+        while True:
+            try:
+                outcomes = await self._backend.outcomes(self._lease, batch.id)
+            except StorageFailedError as error:
+                log.warning("the store does not say what became of a batch: %s", error)
+                await asyncio.sleep(self._settings.ask_again)
+                continue
+
+            if outcomes is None:
+                raise failure
+
+            return outcomes
+
+
+def _fail(entry: _Entry, error: BackendError) -> None:
+    if not entry.result.done():
+        entry.result.set_exception(error)
+        # Nobody needs to be listening any more.
+        entry.result.exception()
+
+
+def _size(mutation: Mutation) -> int:
+    match mutation:
+        case CompleteTurn():
+            return (
+                len(mutation.history)
+                + sum(len(task.payload) for task in mutation.tasks)
+                + sum(_size(effect) for effect in mutation.effects)
+            )
+        case AppendMessage() | CompleteTask():
+            return len(mutation.payload)
+        case CreateInstance():
+            return len(mutation.start)
+        case _:
+            return 0

@@ -1,0 +1,42 @@
+"""What can be set about a server's engine. Durations are in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from durabletask_server.dispatch.stream import Kind
+from durabletask_server.journal import JournalSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The engine's settings."""
+
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    default_limits: Mapping[Kind, int] = field(default_factory=lambda: {Kind.ORCHESTRATION: 100, Kind.ACTIVITY: 100})
+    """How many items of a kind a worker gets at a time that does not say how many it wants."""
+    abandon_delay: float = 1.0
+    """Before work that was given back is offered again; doubles each time."""
+    abandon_limit: float = 30.0
+    """The longest such delay."""
+    activity_grace: float = 5.0
+    """After a start: for the answers of workers that held activities when the last server died."""
+    poison_limit: int = 10
+    """How many streams in a row may break while they hold the same item, before it fails."""
+    ping_interval: float = 30.0
+    """Between health pings on an idle stream."""
+    wide: int = 32
+    """An instance with more open activities and children than this waits a little for more answers before its next turn."""
+    first_wait: float = 0.010
+    """How long; doubles with each such turn."""
+    longest_wait: float = 0.100
+    """The longest such wait."""
+    resident_bytes: int = 256 << 20
+    """About how much memory idle instances may take. They are loaded again when they are needed."""
+    streamed_history: int = 1 << 20
+    """Workers that can, fetch a history of more bytes by themselves."""
+
+    def backoff(self, times: int) -> float:
+        """The delay after work was given back so many times before."""
+        return min(self.abandon_delay * 2.0**times, self.abandon_limit)
