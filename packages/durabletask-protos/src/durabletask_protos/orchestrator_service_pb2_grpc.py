@@ -27,7 +27,9 @@ if _version_not_supported:
 
 
 class TaskHubSidecarServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a server offers to clients and workers. Call metadata "taskhub" selects the hub; without it the default hub is
+    meant. Metadata that a server does not know is ignored.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -49,16 +51,6 @@ class TaskHubSidecarServiceStub(object):
                 '/TaskHubSidecarService/GetInstance',
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.GetInstanceRequest.SerializeToString,
                 response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.GetInstanceResponse.FromString,
-                _registered_method=True)
-        self.RewindInstance = channel.unary_unary(
-                '/TaskHubSidecarService/RewindInstance',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceRequest.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceResponse.FromString,
-                _registered_method=True)
-        self.RestartInstance = channel.unary_unary(
-                '/TaskHubSidecarService/RestartInstance',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceRequest.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceResponse.FromString,
                 _registered_method=True)
         self.WaitForInstanceStart = channel.unary_unary(
                 '/TaskHubSidecarService/WaitForInstanceStart',
@@ -90,6 +82,16 @@ class TaskHubSidecarServiceStub(object):
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.ResumeRequest.SerializeToString,
                 response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.ResumeResponse.FromString,
                 _registered_method=True)
+        self.RewindInstance = channel.unary_unary(
+                '/TaskHubSidecarService/RewindInstance',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceRequest.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceResponse.FromString,
+                _registered_method=True)
+        self.RestartInstance = channel.unary_unary(
+                '/TaskHubSidecarService/RestartInstance',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceRequest.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceResponse.FromString,
+                _registered_method=True)
         self.QueryInstances = channel.unary_unary(
                 '/TaskHubSidecarService/QueryInstances',
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.QueryInstancesRequest.SerializeToString,
@@ -105,40 +107,15 @@ class TaskHubSidecarServiceStub(object):
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.PurgeInstancesRequest.SerializeToString,
                 response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.PurgeInstancesResponse.FromString,
                 _registered_method=True)
-        self.GetWorkItems = channel.unary_stream(
-                '/TaskHubSidecarService/GetWorkItems',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.GetWorkItemsRequest.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.WorkItem.FromString,
-                _registered_method=True)
-        self.CompleteActivityTask = channel.unary_unary(
-                '/TaskHubSidecarService/CompleteActivityTask',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.ActivityResponse.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
-                _registered_method=True)
-        self.CompleteOrchestratorTask = channel.unary_unary(
-                '/TaskHubSidecarService/CompleteOrchestratorTask',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.OrchestratorResponse.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
-                _registered_method=True)
-        self.CompleteEntityTask = channel.unary_unary(
-                '/TaskHubSidecarService/CompleteEntityTask',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.EntityBatchResult.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
-                _registered_method=True)
         self.StreamInstanceHistory = channel.unary_stream(
                 '/TaskHubSidecarService/StreamInstanceHistory',
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.StreamInstanceHistoryRequest.SerializeToString,
                 response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.HistoryChunk.FromString,
                 _registered_method=True)
-        self.CreateTaskHub = channel.unary_unary(
-                '/TaskHubSidecarService/CreateTaskHub',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubRequest.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubResponse.FromString,
-                _registered_method=True)
-        self.DeleteTaskHub = channel.unary_unary(
-                '/TaskHubSidecarService/DeleteTaskHub',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubRequest.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubResponse.FromString,
+        self.SkipGracefulOrchestrationTerminations = channel.unary_unary(
+                '/TaskHubSidecarService/SkipGracefulOrchestrationTerminations',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsRequest.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsResponse.FromString,
                 _registered_method=True)
         self.SignalEntity = channel.unary_unary(
                 '/TaskHubSidecarService/SignalEntity',
@@ -160,201 +137,276 @@ class TaskHubSidecarServiceStub(object):
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.CleanEntityStorageRequest.SerializeToString,
                 response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CleanEntityStorageResponse.FromString,
                 _registered_method=True)
-        self.AbandonTaskActivityWorkItem = channel.unary_unary(
-                '/TaskHubSidecarService/AbandonTaskActivityWorkItem',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskRequest.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskResponse.FromString,
+        self.CreateTaskHub = channel.unary_unary(
+                '/TaskHubSidecarService/CreateTaskHub',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubRequest.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubResponse.FromString,
+                _registered_method=True)
+        self.DeleteTaskHub = channel.unary_unary(
+                '/TaskHubSidecarService/DeleteTaskHub',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubRequest.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubResponse.FromString,
+                _registered_method=True)
+        self.GetWorkItems = channel.unary_stream(
+                '/TaskHubSidecarService/GetWorkItems',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.GetWorkItemsRequest.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.WorkItem.FromString,
+                _registered_method=True)
+        self.CompleteOrchestratorTask = channel.unary_unary(
+                '/TaskHubSidecarService/CompleteOrchestratorTask',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.OrchestratorResponse.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
+                _registered_method=True)
+        self.CompleteActivityTask = channel.unary_unary(
+                '/TaskHubSidecarService/CompleteActivityTask',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.ActivityResponse.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
+                _registered_method=True)
+        self.CompleteEntityTask = channel.unary_unary(
+                '/TaskHubSidecarService/CompleteEntityTask',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.EntityBatchResult.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
                 _registered_method=True)
         self.AbandonTaskOrchestratorWorkItem = channel.unary_unary(
                 '/TaskHubSidecarService/AbandonTaskOrchestratorWorkItem',
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonOrchestrationTaskRequest.SerializeToString,
                 response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonOrchestrationTaskResponse.FromString,
                 _registered_method=True)
+        self.AbandonTaskActivityWorkItem = channel.unary_unary(
+                '/TaskHubSidecarService/AbandonTaskActivityWorkItem',
+                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskRequest.SerializeToString,
+                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskResponse.FromString,
+                _registered_method=True)
         self.AbandonTaskEntityWorkItem = channel.unary_unary(
                 '/TaskHubSidecarService/AbandonTaskEntityWorkItem',
                 request_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonEntityTaskRequest.SerializeToString,
                 response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonEntityTaskResponse.FromString,
                 _registered_method=True)
-        self.SkipGracefulOrchestrationTerminations = channel.unary_unary(
-                '/TaskHubSidecarService/SkipGracefulOrchestrationTerminations',
-                request_serializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsRequest.SerializeToString,
-                response_deserializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsResponse.FromString,
-                _registered_method=True)
 
 
 class TaskHubSidecarServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a server offers to clients and workers. Call metadata "taskhub" selects the hub; without it the default hub is
+    meant. Metadata that a server does not know is ignored.
+    """
 
     def Hello(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Says whether the server can be reached. Workers call it before they open a stream; it changes nothing.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartInstance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Creates an orchestration instance, PENDING until its first turn is committed. ALREADY_EXISTS when the id is taken
+        and may not be reused; INVALID_ARGUMENT without a name or with an entity's id. Recorded as ExecutionStartedEvent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInstance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RewindInstance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RestartInstance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Reads the state of an instance as it is now. An unknown id is no error: exists is false.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WaitForInstanceStart(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers when the instance has left PENDING; a finished instance has, too. An unknown id is waited for. The caller
+        ends the wait by its own deadline or by cancelling; a purge ends it with exists false.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WaitForInstanceCompletion(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Answers when the instance is COMPLETED, FAILED, CANCELED or TERMINATED, and never before: a continue-as-new does
+        not end the wait, nor does a restart. Deadlines, unknown ids and purges are as for WaitForInstanceStart.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RaiseEvent(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Delivers a named event to an instance. NOT_FOUND for an unknown id; a finished instance drops the event. What
+        comes while it is pending or suspended waits. Recorded as EventRaisedEvent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TerminateInstance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Ends an instance from outside, with or without a worker at hand. OK without effect on an unknown or finished id.
+        Recorded as ExecutionTerminatedEvent, followed by ExecutionCompletedEvent with TERMINATED.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SuspendInstance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Holds an instance: until it is resumed only a resume or a terminate has an effect, everything else waits in order.
+        NOT_FOUND for an unknown id, no effect on a suspended or finished one. Recorded as ExecutionSuspendedEvent.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeInstance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lets a suspended instance go on with what waited meanwhile. NOT_FOUND for an unknown id, no effect on one that is
+        not suspended. Recorded as ExecutionResumedEvent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RewindInstance(self, request, context):
+        """Runs a FAILED instance again from the point of its failure: failed activities and children are forgotten and done
+        anew, what succeeded is kept. NOT_FOUND for an unknown id, FAILED_PRECONDITION for any other status. Recorded as
+        ExecutionRewoundEvent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestartInstance(self, request, context):
+        """Starts an instance over with the name, input, version and tags it had. NOT_FOUND for an unknown id;
+        FAILED_PRECONDITION when the same id is to be used and the instance is still alive.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def QueryInstances(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists the states of orchestrations that match a query, oldest first, a page a call. Entities are left out.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListInstanceIds(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists the ids of finished orchestrations by the time they finished, a page a call. INVALID_ARGUMENT for a
+        lastInstanceKey that no response gave.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PurgeInstances(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetWorkItems(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def CompleteActivityTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def CompleteOrchestratorTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def CompleteEntityTask(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Deletes finished instances with their history and all that was queued for them. Live and unknown instances are
+        left alone and not counted.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamInstanceHistory(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def CreateTaskHub(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DeleteTaskHub(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def SignalEntity(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetEntity(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def QueryEntities(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def CleanEntityStorage(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def AbandonTaskActivityWorkItem(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def AbandonTaskOrchestratorWorkItem(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def AbandonTaskEntityWorkItem(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Sends the committed history of one generation, oldest event first, in chunks. Clients read histories with it, and
+        workers that declared WORKER_CAPABILITY_HISTORY_STREAMING fetch the past of a turn. NOT_FOUND for an unknown id.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SkipGracefulOrchestrationTerminations(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Marks instances as TERMINATED at once, with no chance for their code to notice. INVALID_ARGUMENT above 500 ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignalEntity(self, request, context):
+        """Queues an operation for an entity and does not wait for it; an entity that does not exist yet comes to be.
+        Delivered as EntityOperationSignaledEvent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEntity(self, request, context):
+        """Reads what is known of an entity. An unknown id is no error: exists is false.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QueryEntities(self, request, context):
+        """Lists entities that match a query, ordered by id, a page a call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CleanEntityStorage(self, request, context):
+        """Deletes entities that hold nothing and frees locks whose owner is gone, a portion a call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTaskHub(self, request, context):
+        """Prepares the task hub. Without recreateIfExists an existing hub is left as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTaskHub(self, request, context):
+        """Deletes the task hub with everything in it. Results of work that was out are ignored from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWorkItems(self, request, context):
+        """Opens a worker's stream of work. It stays open until one side goes away; items that are still out when it ends are
+        handed out again under new tokens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteOrchestratorTask(self, request, context):
+        """Answers an orchestratorRequest. Once the call returns OK the turn is committed, or its token was out of date and it
+        changed nothing: late and repeated completions of any kind are no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteActivityTask(self, request, context):
+        """Answers an activityRequest. Recorded as TaskCompletedEvent or TaskFailedEvent, unless the generation that
+        scheduled the activity is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteEntityTask(self, request, context):
+        """Answers an entityRequest or entityRequestV2. Callers get EntityOperationCompletedEvent or
+        EntityOperationFailedEvent; signals get nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbandonTaskOrchestratorWorkItem(self, request, context):
+        """Gives a turn back unprocessed: its new events return to the head of the queue and are handed out again after a
+        pause that grows, to another worker if there is one. An unknown token is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbandonTaskActivityWorkItem(self, request, context):
+        """Gives an activity back unprocessed, to be handed out again. An unknown token is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbandonTaskEntityWorkItem(self, request, context):
+        """Gives an entity batch back unprocessed; its operations keep their order. An unknown token is no error.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -376,16 +428,6 @@ def add_TaskHubSidecarServiceServicer_to_server(servicer, server):
                     servicer.GetInstance,
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.GetInstanceRequest.FromString,
                     response_serializer=durabletask__protos_dot_orchestrator__service__pb2.GetInstanceResponse.SerializeToString,
-            ),
-            'RewindInstance': grpc.unary_unary_rpc_method_handler(
-                    servicer.RewindInstance,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceRequest.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceResponse.SerializeToString,
-            ),
-            'RestartInstance': grpc.unary_unary_rpc_method_handler(
-                    servicer.RestartInstance,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceRequest.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceResponse.SerializeToString,
             ),
             'WaitForInstanceStart': grpc.unary_unary_rpc_method_handler(
                     servicer.WaitForInstanceStart,
@@ -417,6 +459,16 @@ def add_TaskHubSidecarServiceServicer_to_server(servicer, server):
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.ResumeRequest.FromString,
                     response_serializer=durabletask__protos_dot_orchestrator__service__pb2.ResumeResponse.SerializeToString,
             ),
+            'RewindInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RewindInstance,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceRequest.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceResponse.SerializeToString,
+            ),
+            'RestartInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestartInstance,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceRequest.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceResponse.SerializeToString,
+            ),
             'QueryInstances': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryInstances,
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.QueryInstancesRequest.FromString,
@@ -432,40 +484,15 @@ def add_TaskHubSidecarServiceServicer_to_server(servicer, server):
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.PurgeInstancesRequest.FromString,
                     response_serializer=durabletask__protos_dot_orchestrator__service__pb2.PurgeInstancesResponse.SerializeToString,
             ),
-            'GetWorkItems': grpc.unary_stream_rpc_method_handler(
-                    servicer.GetWorkItems,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.GetWorkItemsRequest.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.WorkItem.SerializeToString,
-            ),
-            'CompleteActivityTask': grpc.unary_unary_rpc_method_handler(
-                    servicer.CompleteActivityTask,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.ActivityResponse.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.SerializeToString,
-            ),
-            'CompleteOrchestratorTask': grpc.unary_unary_rpc_method_handler(
-                    servicer.CompleteOrchestratorTask,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.OrchestratorResponse.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.SerializeToString,
-            ),
-            'CompleteEntityTask': grpc.unary_unary_rpc_method_handler(
-                    servicer.CompleteEntityTask,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.EntityBatchResult.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.SerializeToString,
-            ),
             'StreamInstanceHistory': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamInstanceHistory,
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.StreamInstanceHistoryRequest.FromString,
                     response_serializer=durabletask__protos_dot_orchestrator__service__pb2.HistoryChunk.SerializeToString,
             ),
-            'CreateTaskHub': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateTaskHub,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubRequest.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubResponse.SerializeToString,
-            ),
-            'DeleteTaskHub': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteTaskHub,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubRequest.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubResponse.SerializeToString,
+            'SkipGracefulOrchestrationTerminations': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipGracefulOrchestrationTerminations,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsRequest.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsResponse.SerializeToString,
             ),
             'SignalEntity': grpc.unary_unary_rpc_method_handler(
                     servicer.SignalEntity,
@@ -487,25 +514,50 @@ def add_TaskHubSidecarServiceServicer_to_server(servicer, server):
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CleanEntityStorageRequest.FromString,
                     response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CleanEntityStorageResponse.SerializeToString,
             ),
-            'AbandonTaskActivityWorkItem': grpc.unary_unary_rpc_method_handler(
-                    servicer.AbandonTaskActivityWorkItem,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskRequest.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskResponse.SerializeToString,
+            'CreateTaskHub': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTaskHub,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubRequest.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubResponse.SerializeToString,
+            ),
+            'DeleteTaskHub': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTaskHub,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubRequest.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubResponse.SerializeToString,
+            ),
+            'GetWorkItems': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetWorkItems,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.GetWorkItemsRequest.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.WorkItem.SerializeToString,
+            ),
+            'CompleteOrchestratorTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteOrchestratorTask,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.OrchestratorResponse.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.SerializeToString,
+            ),
+            'CompleteActivityTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteActivityTask,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.ActivityResponse.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.SerializeToString,
+            ),
+            'CompleteEntityTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteEntityTask,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.EntityBatchResult.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.SerializeToString,
             ),
             'AbandonTaskOrchestratorWorkItem': grpc.unary_unary_rpc_method_handler(
                     servicer.AbandonTaskOrchestratorWorkItem,
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonOrchestrationTaskRequest.FromString,
                     response_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonOrchestrationTaskResponse.SerializeToString,
             ),
+            'AbandonTaskActivityWorkItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbandonTaskActivityWorkItem,
+                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskRequest.FromString,
+                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskResponse.SerializeToString,
+            ),
             'AbandonTaskEntityWorkItem': grpc.unary_unary_rpc_method_handler(
                     servicer.AbandonTaskEntityWorkItem,
                     request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonEntityTaskRequest.FromString,
                     response_serializer=durabletask__protos_dot_orchestrator__service__pb2.AbandonEntityTaskResponse.SerializeToString,
-            ),
-            'SkipGracefulOrchestrationTerminations': grpc.unary_unary_rpc_method_handler(
-                    servicer.SkipGracefulOrchestrationTerminations,
-                    request_deserializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsRequest.FromString,
-                    response_serializer=durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -516,7 +568,9 @@ def add_TaskHubSidecarServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TaskHubSidecarService(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a server offers to clients and workers. Call metadata "taskhub" selects the hub; without it the default hub is
+    meant. Metadata that a server does not know is ignored.
+    """
 
     @staticmethod
     def Hello(request,
@@ -589,60 +643,6 @@ class TaskHubSidecarService(object):
             '/TaskHubSidecarService/GetInstance',
             durabletask__protos_dot_orchestrator__service__pb2.GetInstanceRequest.SerializeToString,
             durabletask__protos_dot_orchestrator__service__pb2.GetInstanceResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RewindInstance(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/TaskHubSidecarService/RewindInstance',
-            durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceRequest.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RestartInstance(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/TaskHubSidecarService/RestartInstance',
-            durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceRequest.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -816,6 +816,60 @@ class TaskHubSidecarService(object):
             _registered_method=True)
 
     @staticmethod
+    def RewindInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/TaskHubSidecarService/RewindInstance',
+            durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceRequest.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.RewindInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestartInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/TaskHubSidecarService/RestartInstance',
+            durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceRequest.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.RestartInstanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def QueryInstances(request,
             target,
             options=(),
@@ -897,114 +951,6 @@ class TaskHubSidecarService(object):
             _registered_method=True)
 
     @staticmethod
-    def GetWorkItems(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/TaskHubSidecarService/GetWorkItems',
-            durabletask__protos_dot_orchestrator__service__pb2.GetWorkItemsRequest.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.WorkItem.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CompleteActivityTask(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/TaskHubSidecarService/CompleteActivityTask',
-            durabletask__protos_dot_orchestrator__service__pb2.ActivityResponse.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CompleteOrchestratorTask(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/TaskHubSidecarService/CompleteOrchestratorTask',
-            durabletask__protos_dot_orchestrator__service__pb2.OrchestratorResponse.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CompleteEntityTask(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/TaskHubSidecarService/CompleteEntityTask',
-            durabletask__protos_dot_orchestrator__service__pb2.EntityBatchResult.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def StreamInstanceHistory(request,
             target,
             options=(),
@@ -1032,7 +978,7 @@ class TaskHubSidecarService(object):
             _registered_method=True)
 
     @staticmethod
-    def CreateTaskHub(request,
+    def SkipGracefulOrchestrationTerminations(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1045,36 +991,9 @@ class TaskHubSidecarService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/TaskHubSidecarService/CreateTaskHub',
-            durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubRequest.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteTaskHub(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/TaskHubSidecarService/DeleteTaskHub',
-            durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubRequest.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubResponse.FromString,
+            '/TaskHubSidecarService/SkipGracefulOrchestrationTerminations',
+            durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsRequest.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1194,7 +1113,7 @@ class TaskHubSidecarService(object):
             _registered_method=True)
 
     @staticmethod
-    def AbandonTaskActivityWorkItem(request,
+    def CreateTaskHub(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1207,9 +1126,144 @@ class TaskHubSidecarService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/TaskHubSidecarService/AbandonTaskActivityWorkItem',
-            durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskRequest.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskResponse.FromString,
+            '/TaskHubSidecarService/CreateTaskHub',
+            durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubRequest.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.CreateTaskHubResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTaskHub(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/TaskHubSidecarService/DeleteTaskHub',
+            durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubRequest.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.DeleteTaskHubResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWorkItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/TaskHubSidecarService/GetWorkItems',
+            durabletask__protos_dot_orchestrator__service__pb2.GetWorkItemsRequest.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.WorkItem.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteOrchestratorTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/TaskHubSidecarService/CompleteOrchestratorTask',
+            durabletask__protos_dot_orchestrator__service__pb2.OrchestratorResponse.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteActivityTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/TaskHubSidecarService/CompleteActivityTask',
+            durabletask__protos_dot_orchestrator__service__pb2.ActivityResponse.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteEntityTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/TaskHubSidecarService/CompleteEntityTask',
+            durabletask__protos_dot_orchestrator__service__pb2.EntityBatchResult.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.CompleteTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1248,6 +1302,33 @@ class TaskHubSidecarService(object):
             _registered_method=True)
 
     @staticmethod
+    def AbandonTaskActivityWorkItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/TaskHubSidecarService/AbandonTaskActivityWorkItem',
+            durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskRequest.SerializeToString,
+            durabletask__protos_dot_orchestrator__service__pb2.AbandonActivityTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def AbandonTaskEntityWorkItem(request,
             target,
             options=(),
@@ -1264,33 +1345,6 @@ class TaskHubSidecarService(object):
             '/TaskHubSidecarService/AbandonTaskEntityWorkItem',
             durabletask__protos_dot_orchestrator__service__pb2.AbandonEntityTaskRequest.SerializeToString,
             durabletask__protos_dot_orchestrator__service__pb2.AbandonEntityTaskResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def SkipGracefulOrchestrationTerminations(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/TaskHubSidecarService/SkipGracefulOrchestrationTerminations',
-            durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsRequest.SerializeToString,
-            durabletask__protos_dot_orchestrator__service__pb2.SkipGracefulOrchestrationTerminationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
