@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 DEFAULT_PORT = 4001
 DEFAULT_DB = "./durabletask.sqlite3"
+_LEVELS = ("debug", "info", "warning", "error")
 
 _EPILOG = """\
 Every option can be given as an environment variable, too; the command line wins.
@@ -72,9 +73,9 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--log-level",
         "DURABLETASK_LOG_LEVEL",
         "info",
-        "how much to log on standard error",
-        choices=("debug", "info", "warning", "error"),
-        type=str.lower,
+        f"how much to log on standard error: {', '.join(_LEVELS)}",
+        metavar="LEVEL",
+        type=_level,
     )
     made.add_argument("--version", action="version", version=f"%(prog)s {version('durabletask-server')}")
 
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 after a drain; 1 when it cannot start or go on, with one line on standard error that says why.
     """
     options = parser(os.environ).parse_args(arguments)
-    _log_to_stderr(options.log_level.upper())
+    _log_to_stderr(options.log_level)
 
     # Imported late, so that --help and a wrong option answer at once.
     from durabletask_backend.errors import BackendError
@@ -116,6 +117,13 @@ def _log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler])
+
+
+def _level(text: str) -> str:
+    if text.lower() in _LEVELS:
+        return text.upper()
+
+    raise argparse.ArgumentTypeError(f"{text!r} is not a level; give one of {', '.join(_LEVELS)}")
 
 
 def _port(text: str) -> int:
