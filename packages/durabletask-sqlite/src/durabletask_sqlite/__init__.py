@@ -1,1 +1,5 @@
-"""The default, embedded SQLite backend of the Durable Task engine."""
+"""The default, embedded backend of the Durable Task engine: one SQLite file, one owner."""
+
+from durabletask_sqlite.backend import SqliteBackend, open_url
+
+__all__ = ["SqliteBackend", "open_url"]
