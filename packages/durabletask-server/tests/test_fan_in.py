@@ -34,7 +34,11 @@ class Worker:
 
     async def receive(self) -> None:
         """Take the items that are on the stream."""
-        for raw in await self._stream.outgoing(0) or ():
+        # Commits and hand-outs run on the event loop, a few steps each.
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+        for raw in self._stream.take():
             item = pb.WorkItem.FromString(raw)
 
             if item.HasField("orchestratorRequest"):

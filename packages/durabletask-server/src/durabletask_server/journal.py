@@ -25,8 +25,6 @@ from durabletask_backend.mutations import (
 )
 from durabletask_backend.values import Lease
 
-from durabletask_server.engine.ids import NewId
-
 log = logging.getLogger(__name__)
 
 
@@ -68,7 +66,7 @@ class Journal:
     Args:
         backend: Where to, opened.
         lease: Under which lease.
-        new_id: Names batches.
+        name: Begins the id of every batch; unique to this process.
         settings: How batches are made.
         piggyback: Asked, before each commit, for mutations that are worth no commit of their own.
     """
@@ -77,14 +75,15 @@ class Journal:
         self,
         backend: Backend,
         lease: Lease,
-        new_id: NewId,
+        name: str,
         settings: JournalSettings,
         *,
         piggyback: Callable[[], Sequence[Mutation]] = tuple,
     ) -> None:
         self._backend = backend
         self._lease = lease
-        self._new_id = new_id
+        self._name = name
+        self._batches = 0
         self._settings = settings
         self._piggyback = piggyback
         self._entries: deque[_Entry] = deque()
@@ -171,7 +170,8 @@ class Journal:
         entries = [self._entries.popleft() for _ in range(count)]
         mutations = [entry.mutation for entry in entries]
         riders = self._piggyback()
-        batch = Batch(id=self._new_id(), lease=self._lease, mutations=[*mutations, *riders])
+        self._batches += 1
+        batch = Batch(id=f"{self._name}.{self._batches}", lease=self._lease, mutations=[*mutations, *riders])
 
         try:
             outcomes = await self._apply(batch)

@@ -88,7 +88,7 @@ class TaskHubWorker:
         journal = self._journal = Journal(
             self.backend,
             lease,
-            self.new_id,
+            boot,
             self.settings.journal,
             piggyback=self._riders,
         )
@@ -110,6 +110,11 @@ class TaskHubWorker:
         await self.orchestrations.start(lease)
         log.info("orchestration processor waits for work")
         self._started = True
+        self._ping()
+
+    def _ping(self) -> None:
+        self.dispatcher.ping()
+        self._pings = self.clock.call_at(self.clock.now() + int(self.settings.ping_interval * 1_000_000), self._ping)
 
     def _riders(self) -> Sequence[Mutation]:
         return self.orchestrations.activities.riders()
@@ -136,6 +141,7 @@ class TaskHubWorker:
         """Commit what was decided, and close the backend. Nothing is lost by not calling it."""
         if self._started:
             self._started = False
+            self._pings.cancel()
             self.orchestrations.stop()
 
         if self._journal is not None:

@@ -6,10 +6,10 @@ an activity that is open, and nobody can make one up.
 
 from __future__ import annotations
 
-import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from hashlib import sha256
+from hashlib import blake2b
+from hmac import compare_digest
 from typing import NamedTuple
 
 from durabletask_backend.values import TaskKey
@@ -59,7 +59,7 @@ class TokenSigner:
 
         body = raw[_MAC_BYTES:]
 
-        if not hmac.compare_digest(raw[:_MAC_BYTES], self._mac(body)):
+        if not compare_digest(raw[:_MAC_BYTES], self._mac(body)):
             return None
 
         hub, instance_id, execution_id, task_id, attempt = body.decode().split(_SEPARATOR)
@@ -67,4 +67,4 @@ class TokenSigner:
         return Token(TaskKey(hub, instance_id, execution_id, int(task_id)), attempt)
 
     def _mac(self, body: bytes) -> bytes:
-        return hmac.digest(self._secret, body, sha256)[:_MAC_BYTES]
+        return blake2b(body, digest_size=_MAC_BYTES, key=self._secret).digest()

@@ -86,6 +86,11 @@ class Dispatcher:
 
         return left
 
+    def ping(self) -> None:
+        """Send a health ping on each stream on which nothing was sent since the last time this was called."""
+        for stream in self._streams.values():
+            stream.ping()
+
     @property
     def draining(self) -> bool:
         """Whether it hands out nothing more."""

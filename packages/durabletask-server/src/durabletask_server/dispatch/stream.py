@@ -10,6 +10,8 @@ from typing import Protocol
 
 from durabletask_backend.values import InstanceKey
 
+from durabletask_server.dispatch.encoding import HEALTH_PING
+
 
 class Kind(Enum):
     """What sort of work an item is; each has its own limits."""
@@ -68,9 +70,11 @@ class WorkerStream:
         self._on_free = on_free
         self._held: dict[Kind, dict[int, WorkItem]] = {kind: {} for kind in Kind}
         self._outbox: deque[bytes] = deque()
-        self._sendable = asyncio.Event()
+        self._sendable: asyncio.Future[None] | None = None
         self.closed = False
         """Whether the server has closed it; what is in the outbox is still sent."""
+        # Whether nothing was sent since the last ping was due.
+        self._quiet = False
 
     def free(self, kind: Kind) -> int:
         """How many more items of a kind it may hold."""
@@ -84,7 +88,7 @@ class WorkerStream:
         """Put an item on the stream; it is held from now on."""
         self._held[item.kind][id(item)] = item
         self._outbox.append(encoded)
-        self._sendable.set()
+        self._wake()
 
     def release(self, item: WorkItem) -> None:
         """The worker is done with an item, or it is not the worker's any more."""
@@ -106,30 +110,43 @@ class WorkerStream:
     def close(self) -> None:
         """Hand out nothing more; `outgoing` ends once the outbox is empty."""
         self.closed = True
-        self._sendable.set()
+        self._wake()
 
-    async def outgoing(self, patience: float) -> list[bytes] | None:
-        """What to send next.
-
-        Args:
-            patience: Seconds to wait for something.
+    async def outgoing(self) -> list[bytes] | None:
+        """Wait for something to send.
 
         Returns:
-            Some serialized items; none when nothing came for that long; None at the end.
+            Some serialized items; None at the end.
         """
         if not self._outbox:
             if self.closed:
                 return None
 
-            self._sendable.clear()
+            self._sendable = asyncio.get_running_loop().create_future()
 
             try:
-                async with asyncio.timeout(patience):
-                    await self._sendable.wait()
-            except TimeoutError:
-                return []
+                await self._sendable
+            finally:
+                self._sendable = None
 
-        sent = list(self._outbox)
+        return self.take()
+
+    def take(self) -> list[bytes]:
+        """What there is to send by now."""
+        taken = list(self._outbox)
         self._outbox.clear()
+        self._quiet = False
 
-        return sent
+        return taken
+
+    def ping(self) -> None:
+        """Put a health ping on the stream, if nothing was sent since the last time this was called."""
+        if self._quiet:
+            self._outbox.append(HEALTH_PING)
+            self._wake()
+
+        self._quiet = True
+
+    def _wake(self) -> None:
+        if self._sendable is not None and not self._sendable.done():
+            self._sendable.set_result(None)

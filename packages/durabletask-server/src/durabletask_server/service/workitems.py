@@ -57,13 +57,8 @@ class WorkItemRpcs:
         try:
             yield HEALTH_PING
 
-            while True:
-                items = await stream.outgoing(self._hub.settings.ping_interval)
-
-                if items is None:
-                    return
-
-                for item in items or (HEALTH_PING,):
+            while (items := await stream.outgoing()) is not None:
+                for item in items:
                     yield item
         finally:
             dispatcher.close(stream)
