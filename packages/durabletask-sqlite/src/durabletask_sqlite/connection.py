@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +20,35 @@ Statement: TypeAlias = tuple[str, Sequence[tuple[object, ...]]]
 
 _BUSY_SECONDS = 5.0
 _READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA mmap_size = 268435456")
+
+
+TRANSACTION = "-- a whole transaction"
+"""What `executemany` of a `TransactionConnection` takes instead of SQL, with statements for parameters."""
+
+
+class TransactionConnection(sqlite3.Connection):
+    """A connection that runs a whole transaction in one call.
+
+    Through aiosqlite every call is a hop to another thread and back, which costs more than most statements; so a batch is one call.
+    """
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """As ever; for TRANSACTION: run the statements, each with its many parameters, and commit them, all or none."""
+        if sql is not TRANSACTION:
+            return super().executemany(sql, parameters)
+
+        cursor = self.cursor()
+
+        try:
+            for statement, rows in parameters:
+                cursor.executemany(statement, rows)
+
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+
+        return cursor
 
 
 class Database:
@@ -49,8 +78,10 @@ class Database:
         location = ":memory:" if self._path is None else str(self._path)
 
         try:
-            # Python begins a transaction before the first statement that writes; if that fails, so does the statement.
-            self._writer = await aiosqlite.connect(location, timeout=_BUSY_SECONDS, isolation_level="IMMEDIATE")
+            # Python begins a transaction before the first statement that writes.
+            self._writer = await aiosqlite.connect(
+                location, timeout=_BUSY_SECONDS, isolation_level="IMMEDIATE", factory=TransactionConnection
+            )
             await migrate(self._writer, location)
 
             for pragma in (
@@ -117,20 +148,8 @@ class Database:
         Raises:
             StorageFailedError: SQLite cannot; nothing is changed, unless the commit itself is what failed.
         """
-        connection = self._connected(self._writer)
-        # The connection's thread takes calls in order, so nothing waits for the event loop between two of them.
-        calls: list[Coroutine[Any, Any, object]] = [connection.executemany(*statement) for statement in statements]
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        failures = [result for result in results if isinstance(result, BaseException)]
-
         async with _wrapped():
-            if not failures:
-                await connection.commit()
-                return
-
-            await connection.rollback()
-
-        raise _storage_failed(failures[0]) from failures[0]
+            await self._connected(self._writer).executemany(TRANSACTION, statements)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[aiosqlite.Connection]:
