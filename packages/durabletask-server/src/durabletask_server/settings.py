@@ -25,7 +25,9 @@ class Settings:
     poison_limit: int = 10
     """How many streams in a row may break while they hold the same item, before it fails."""
     ping_interval: float = 30.0
-    """Between health pings on an idle stream."""
+    """Between health pings on an idle stream, and between renewals of the lease."""
+    lease: float = 90.0
+    """How long a backend for many owners keeps this one's instances for it without a renewal."""
     wide: int = 32
     """An instance with more open activities and children than this waits a little for more answers before its next turn."""
     first_wait: float = 0.010

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 
 from durabletask_backend.contract import Backend
-from durabletask_backend.errors import BackendError
+from durabletask_backend.errors import BackendError, StorageFailedError
 from durabletask_backend.mutations import Mutation
 from durabletask_backend.values import Lease
 
@@ -74,7 +74,7 @@ class TaskHubWorker:
         boot = self.new_id()[:12]
 
         try:
-            lease = await self.backend.open(f"{socket.gethostname()}:{os.getpid()}:{boot}")
+            lease = await self.backend.open(f"{socket.gethostname()}:{os.getpid()}:{boot}", ttl=self.settings.lease)
             await self._build(lease, boot)
         except BaseException:
             await self.backend.close()
@@ -104,24 +104,34 @@ class TaskHubWorker:
             self.settings,
         )
         self.instances = Instances(self.backend, journal, self.orchestrations, waiters)
-        journal.start().add_done_callback(self._journal_ended)
+        journal.start().add_done_callback(self._ended)
         await self.orchestrations.activities.start(self.backend, lease)
         log.info("activity processor waits for work")
         await self.orchestrations.start(lease)
         log.info("orchestration processor waits for work")
         self._started = True
-        self._ping()
+        self._alive = asyncio.create_task(self._stay_alive(lease), name="alive")
+        self._alive.add_done_callback(self._ended)
 
-    def _ping(self) -> None:
-        self.dispatcher.ping()
-        self._pings = self.clock.call_at(self.clock.now() + int(self.settings.ping_interval * 1_000_000), self._ping)
+    async def _stay_alive(self, lease: Lease) -> None:
+        """Let workers and the backend know, from time to time, that this process lives."""
+        while True:
+            due = asyncio.Event()
+            self.clock.call_at(self.clock.now() + int(self.settings.ping_interval * 1_000_000), due.set)
+            await due.wait()
+            self.dispatcher.ping()
+
+            try:
+                await self.backend.renew(lease)
+            except StorageFailedError as error:
+                log.warning("the lease could not be renewed: %s", error)
 
     def _riders(self) -> Sequence[Mutation]:
         return self.orchestrations.activities.riders()
 
-    def _journal_ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None and not self.failed.done():
-            self.failed.set_exception(task.exception() or BackendError("the journal ended"))
+            self.failed.set_exception(task.exception() or BackendError("the engine ended"))
 
     async def drain(self, grace: float) -> None:
         """Hand out nothing more, and give what is out some time to be finished; then end streams and waits.
@@ -141,7 +151,7 @@ class TaskHubWorker:
         """Commit what was decided, and close the backend. Nothing is lost by not calling it."""
         if self._started:
             self._started = False
-            self._pings.cancel()
+            self._alive.cancel()
             self.orchestrations.stop()
 
         if self._journal is not None:
