@@ -40,6 +40,8 @@ class ActivityItem:
 
     def __init__(self, task: Task, processor: ActivityProcessor) -> None:
         self.task = task
+        self.instance = task.key.instance
+        """The instance that scheduled it."""
         self.stream: WorkerStream | None = None
         self.avoid: int | None = None
         self.since: Micros = 0
@@ -47,11 +49,6 @@ class ActivityItem:
         self.breaks = 0
         self.abandoned = 0
         self._processor = processor
-
-    @property
-    def instance(self) -> InstanceKey:
-        """The instance that scheduled it."""
-        return self.task.key.instance
 
     def hand_out(self, stream: WorkerStream) -> bytes | None:
         """Give it to a worker."""
