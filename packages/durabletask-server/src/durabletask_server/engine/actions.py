@@ -10,9 +10,12 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 
 from durabletask_server.engine import events
 from durabletask_server.engine.ids import NewId
+from durabletask_server.engine.lifecycle import InvalidRequestError, check_instance_id
 
 INSTANCE_EXISTS = "OrchestrationInstanceAlreadyExists"
 """The error type that a parent sees of a child whose id was taken."""
+INVALID_ID = "InvalidInstanceId"
+"""The error type that a parent sees of a child whose id no orchestration can have."""
 
 
 def child_id(execution_id: str, action_id: int) -> str:
@@ -108,6 +111,12 @@ def _create_child(draft: Draft, action: pb.OrchestratorAction) -> None:
     created = draft.confirm(action.id).subOrchestrationInstanceCreated
     created.name = child.name
     created.instanceId = instance_id
+
+    try:
+        check_instance_id(instance_id)
+    except InvalidRequestError as error:
+        draft.effects.append(_no_child(draft, action.id, INVALID_ID, str(error)))
+
     execution_id = draft.new_id()
     start = pb.HistoryEvent(eventId=events.NO_ID, timestamp=events.timestamp(draft.at))
     started = start.executionStarted

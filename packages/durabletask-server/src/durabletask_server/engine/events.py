@@ -9,6 +9,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 NO_ID = -1
 """The `eventId` of every event that confirms no action."""
+LATEST: Micros = 253_402_300_799_999_999
+"""The last moment the protocol can express, at the end of the year 9999."""
 
 
 def timestamp(at: Micros) -> Timestamp:
@@ -19,8 +21,8 @@ def timestamp(at: Micros) -> Timestamp:
 
 
 def micros(stamp: Timestamp) -> Micros:
-    """A protocol time, rounded down to microseconds."""
-    return stamp.seconds * 1_000_000 + stamp.nanos // 1000
+    """A protocol time, rounded up, so that nothing is early, and brought between 1970 and `LATEST`."""
+    return min(max(stamp.seconds * 1_000_000 + -(-stamp.nanos // 1000), 0), LATEST)
 
 
 def text(value: str | None) -> StringValue | None:

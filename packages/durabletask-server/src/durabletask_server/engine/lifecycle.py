@@ -10,7 +10,7 @@ from durabletask_server.engine import events
 from durabletask_server.engine.ids import NewId
 
 MAX_ID_LENGTH = 1024
-"""Characters of an instance id. Generous: default ids of children grow with their depth."""
+"""Characters of an instance id or an execution id. Generous: default ids of children grow with their depth."""
 
 
 class InvalidRequestError(ValueError):
@@ -30,7 +30,7 @@ def check_instance_id(instance_id: str, field: str = "instanceId") -> str:
     """The id, if an orchestration can have it.
 
     Raises:
-        InvalidRequestError: It is empty, begins with `@` (an entity's), or is too long.
+        InvalidRequestError: It is empty, begins with `@` (an entity's), is too long, or has control characters.
     """
     if not instance_id:
         raise InvalidRequestError(field, "must not be empty; give the id of an orchestration instance")
@@ -40,10 +40,18 @@ def check_instance_id(instance_id: str, field: str = "instanceId") -> str:
             field, f"{instance_id!r} is the id of an entity; orchestration ids do not begin with '@'"
         )
 
-    if len(instance_id) > MAX_ID_LENGTH:
-        raise InvalidRequestError(field, f"has {len(instance_id)} characters; at most {MAX_ID_LENGTH} are allowed")
+    return _check_id(instance_id, field)
 
-    return instance_id
+
+def _check_id(value: str, field: str) -> str:
+    if len(value) > MAX_ID_LENGTH:
+        raise InvalidRequestError(field, f"has {len(value)} characters; at most {MAX_ID_LENGTH} are allowed")
+
+    # They separate the parts of a completion token.
+    if any(character < " " for character in value):
+        raise InvalidRequestError(field, f"{value!r} has control characters; leave them out")
+
+    return value
 
 
 def create(hub: str, request: pb.CreateInstanceRequest, now: Micros, new_id: NewId) -> CreateInstance:
@@ -53,13 +61,13 @@ def create(hub: str, request: pb.CreateInstanceRequest, now: Micros, new_id: New
     that still runs gives way only if the policy lists TERMINATED too; see `refuses_termination`.
 
     Raises:
-        InvalidRequestError: The name is empty or the id is not one for an orchestration.
+        InvalidRequestError: The name is empty, or an id is not one for an orchestration.
     """
     if not request.name:
         raise InvalidRequestError("name", "must not be empty; give the name of the orchestrator to start")
 
     instance_id = check_instance_id(request.instanceId or new_id())
-    execution_id = request.executionId.value or new_id()
+    execution_id = _check_id(request.executionId.value or new_id(), "executionId")
     # Some SDKs send the epoch when they mean no time at all.
     asked = events.micros(request.scheduledStartTimestamp) if request.HasField("scheduledStartTimestamp") else 0
     scheduled = asked if asked > now else None
@@ -82,7 +90,7 @@ def create(hub: str, request: pb.CreateInstanceRequest, now: Micros, new_id: New
         started.tags.update(request.tags)
 
     if scheduled is not None:
-        started.scheduledStartTimestamp.CopyFrom(request.scheduledStartTimestamp)
+        started.scheduledStartTimestamp.CopyFrom(events.timestamp(scheduled))
 
     return CreateInstance(
         instance=Instance(

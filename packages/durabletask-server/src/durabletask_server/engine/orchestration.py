@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from durabletask_backend.mutations import AppendMessage, CompleteTurn, CreateInstance, NextGeneration
+from durabletask_backend.mutations import AppendMessage, CompleteTurn, NextGeneration
 from durabletask_backend.plan import turn_applied
 from durabletask_backend.values import TERMINAL_STATUSES, Micros, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -18,6 +18,8 @@ from durabletask_server.engine.turn import Turn
 
 UNSUPPORTED_ACTION = "UnsupportedAction"
 """The error type of an orchestration that asked for what this engine cannot do."""
+REPEATED_ACTION = "RepeatedAction"
+"""The error type of an orchestration that gave two of its actions one id."""
 TERMINATED = "OrchestrationTerminated"
 """The error type that a parent sees of a child that was terminated."""
 CANCELED = "OrchestrationCanceled"
@@ -78,6 +80,7 @@ class _Decider:
         self._put_back(response)
         completion = self._completion(response)
         completes = None if completion is None else completion.completeOrchestration.orchestrationStatus
+        started: set[int] = set()
 
         for action in response.actions:
             kind = action.WhichOneof("orchestratorActionType")
@@ -88,13 +91,19 @@ class _Decider:
             perform = PERFORM.get(kind or "")
 
             if perform is None:
-                what = f"action {action.id} ({kind or 'of a kind unknown here'})"
-                return self.failed(
-                    events.failure(UNSUPPORTED_ACTION, f"{what} is not supported by this server", non_retriable=True)
-                )
+                return self._refused(action, UNSUPPORTED_ACTION, "is not supported by this server")
 
-            if completes is None or kind in _ALONGSIDE.get(completes, ()):
-                perform(self._draft, action)
+            if completes is not None and kind not in _ALONGSIDE[completes]:
+                continue
+
+            if kind in _ANSWERED:
+                # The store keeps one open task an id, and one answer goes to one action.
+                if action.id in started or self._waits_for(action.id):
+                    return self._refused(action, REPEATED_ACTION, "has the id of another that waits for its answer")
+
+                started.add(action.id)
+
+            perform(self._draft, action)
 
         if completion is None:
             return self._decision(None)
@@ -124,6 +133,16 @@ class _Decider:
         self._end(events.NO_ID, RuntimeStatus.FAILED, None, failure)
 
         return self._decision(RuntimeStatus.FAILED, failure=failure)
+
+    def _refused(self, action: pb.OrchestratorAction, error_type: str, problem: str) -> Decision:
+        kind = action.WhichOneof("orchestratorActionType") or "of a kind unknown here"
+
+        return self.failed(events.failure(error_type, f"action {action.id} ({kind}) {problem}", non_retriable=True))
+
+    def _waits_for(self, action_id: int) -> bool:
+        state = self._state
+
+        return action_id in state.tasks or action_id in state.timers or action_id in state.children
 
     def _put_back(self, response: pb.OrchestratorResponse) -> None:
         """Leave in the inbox what the worker says it has not processed."""
@@ -161,12 +180,6 @@ class _Decider:
         status = RuntimeStatus(completion.orchestrationStatus)
         output = events.optional(completion, "result")
         failure = completion.failureDetails if completion.HasField("failureDetails") else None
-        # What the orchestration does on its way out outlives it, but no timer of its own.
-        self._draft.effects = [
-            effect
-            for effect in self._draft.effects
-            if isinstance(effect, CreateInstance) or effect.key != self._state.key or effect.due_at is None
-        ]
         self._end(action.id, status, output, failure)
 
         return self._decision(status, output=output, failure=failure)
@@ -217,7 +230,8 @@ class _Decider:
         )
         start = pb.HistoryEvent(eventId=events.NO_ID, timestamp=events.timestamp(self._draft.at))
         started = start.executionStarted
-        begun = self._followed().start
+        followed = self._followed()
+        begun = followed.start
         assert begun is not None
         started.CopyFrom(begun)
 
@@ -233,19 +247,16 @@ class _Decider:
         if generation.version is not None:
             started.version.value = generation.version
 
-        # Timers of the old generation are not of the new one.
-        self._draft.effects = [
-            effect
-            for effect in self._draft.effects
-            if isinstance(effect, CreateInstance) or effect.execution_id != old.execution_id
-        ]
         self._draft.effects.append(
             AppendMessage(
                 key=old.key, payload=start.SerializeToString(), execution_id=generation.execution_id, front=True
             )
         )
 
-        for carried in completion.carryoverEvents:
+        # A pause that was asked of this generation holds for the next.
+        pauses = [event for event in self._new_events if event.HasField("executionSuspended")] if followed.suspended else []
+
+        for carried in (*pauses[-1:], *completion.carryoverEvents):
             event = pb.HistoryEvent()
             event.CopyFrom(carried)
             event.eventId = events.NO_ID
@@ -255,8 +266,6 @@ class _Decider:
 
             self._draft.effects.append(AppendMessage(key=old.key, payload=event.SerializeToString(), front=True))
 
-        self._draft.confirmed.clear()
-        self._draft.tasks.clear()
         self._context = None
 
         return self._decision(RuntimeStatus.RUNNING, generation=generation)
@@ -309,17 +318,18 @@ class _Decider:
             generation=generation,
         )
         committed = turn_applied(instance, mutation)
-        state = followed.state(committed) if generation is None else State(instance=committed, time=self._draft.at)
+        state = followed.state(committed) if generation is None else State(instance=committed)
 
         return Decision(mutation=mutation, state=state, notes=tuple(self._notes))
 
 
+_ANSWERED = frozenset({"scheduleTask", "createTimer", "createSubOrchestration"})
 _MESSAGES = frozenset({"sendEvent", "terminateOrchestration"})
 
 # What else of an answer takes effect, by how the answer completes the orchestration. What a completed orchestration started
 # goes on without it; a failed or terminated one starts nothing more; the next generation keeps only what leaves the instance.
 _ALONGSIDE: dict[int, frozenset[str]] = {
-    pb.ORCHESTRATION_STATUS_COMPLETED: _MESSAGES | {"scheduleTask", "createSubOrchestration", "createTimer"},
+    pb.ORCHESTRATION_STATUS_COMPLETED: _MESSAGES | _ANSWERED,
     pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW: _MESSAGES | {"createSubOrchestration"},
     pb.ORCHESTRATION_STATUS_FAILED: _MESSAGES,
     pb.ORCHESTRATION_STATUS_TERMINATED: _MESSAGES,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from durabletask_backend.values import Instance, InstanceKey, Micros
+from durabletask_backend.values import Instance, InstanceKey
 from durabletask_protos import orchestrator_service_pb2 as pb
-
-from durabletask_server.engine.events import micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +35,6 @@ class State:
     """The sub-orchestrations that are not answered, with their instance ids."""
     length: int = 0
     """How many events the history has."""
-    time: Micros = 0
-    """The time of the last turn."""
 
     @property
     def key(self) -> InstanceKey:
@@ -72,10 +68,9 @@ class Fold:
         self._timers = set(state.timers)
         self._children = dict(state.children)
         self._length = state.length
-        self._time = state.time
 
     def admits(self, event: pb.HistoryEvent) -> bool:
-        """Whether the event may come next: an answer only to what is open, a start only once."""
+        """Whether the event may come next: an answer only to what is open, a start only once, a pause only of what runs."""
         match event.WhichOneof("eventType"):
             case "taskCompleted":
                 return event.taskCompleted.taskScheduledId in self._tasks
@@ -89,6 +84,8 @@ class Fold:
                 return event.subOrchestrationInstanceFailed.taskScheduledId in self._children
             case "executionStarted":
                 return self._start is None
+            case "executionSuspended":
+                return not self._suspended
             case _:
                 return True
 
@@ -113,10 +110,10 @@ class Fold:
                 self._children.pop(event.subOrchestrationInstanceCompleted.taskScheduledId, None)
             case "subOrchestrationInstanceFailed":
                 self._children.pop(event.subOrchestrationInstanceFailed.taskScheduledId, None)
-            case "orchestratorStarted":
-                self._time = max(self._time, micros(event.timestamp))
             case "executionStarted":
-                self._start = event.executionStarted
+                # A copy: a part of a message keeps all of it in memory, and the message may be a whole history.
+                self._start = pb.ExecutionStartedEvent()
+                self._start.CopyFrom(event.executionStarted)
             case "executionSuspended":
                 self._suspended = True
             case "executionResumed":
@@ -149,7 +146,6 @@ class Fold:
             timers=frozenset(self._timers),
             children=self._children,
             length=self._length,
-            time=self._time,
         )
 
 

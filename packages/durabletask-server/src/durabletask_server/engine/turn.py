@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ MAX_EVENTS = 1000
 """A turn takes at most so many messages…"""
 MAX_BYTES = 1 << 20
 """…and stops after so many bytes of them: some SDKs receive no more than 4 MiB with the history."""
+_WHILE_SUSPENDED = frozenset({"executionSuspended", "executionResumed", "executionTerminated"})
+"""What a suspended instance does not hold back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoTurn:
-    """There is nothing to do for an instance now."""
-
-    dropped: tuple[int, ...] = ()
-    """As in `Turn`."""
+    """There is nothing to do for an instance now. Its messages stay where they are."""
 
 
 def open_letter(message: Message) -> Letter:
@@ -64,12 +64,13 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
     """Take the inbox, in order, as far as one turn goes.
 
     A suspended instance takes only what resumes or terminates it; the rest stays until then, and follows the resumption in the
-    same turn. An instance whose start is not in its history or its inbox takes nothing. A termination ends the turn.
+    same turn. An instance whose start is not in its history or its inbox takes nothing. A termination ends the turn. The front
+    of the inbox, which one answer of a worker filled, is taken whole.
 
     Args:
         state: The instance, as committed.
         inbox: Its messages, in order of delivery.
-        now: The clock's time; the turn's own is never behind the last turn's or a timer's.
+        now: The clock's time; the turn's own is never behind the last commit's or a timer's.
     """
     folded = Fold(state)
     taken: list[Letter] = []
@@ -79,43 +80,38 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
     terminated: pb.ExecutionTerminatedEvent | None = None
     # No limit stands between an instance and its termination: no worker has to receive that turn.
     limited = all(letter.kind != "executionTerminated" for letter in inbox)
+    # The start comes before what a worker put back of an earlier generation's first turn.
+    waiting = deque(inbox if state.start else sorted(inbox, key=lambda letter: letter.kind != "executionStarted"))
 
-    for letter in inbox:
+    while waiting and terminated is None:
+        letter = waiting.popleft()
         message = letter.message
 
-        if message.execution_id is not None and message.execution_id != state.instance.execution_id:
-            dropped.append(message.sequence)
-            continue
-
-        if folded.suspended and letter.kind not in ("executionResumed", "executionTerminated"):
+        if folded.suspended and letter.kind not in _WHILE_SUSPENDED:
             held.append(letter)
             continue
 
-        released = [letter, *held] if folded.suspended and letter.kind == "executionResumed" else [letter]
+        if message.execution_id not in (None, state.instance.execution_id) or not folded.admits(letter.event):
+            dropped.append(message.sequence)
+            continue
 
-        if len(released) > 1:
-            held = []
+        if limited and not message.front and (len(taken) >= MAX_EVENTS or size >= MAX_BYTES):
+            break
 
-        for each in released:
-            if not folded.admits(each.event):
-                dropped.append(each.message.sequence)
-                continue
+        folded.add(letter.event)
+        taken.append(letter)
+        size += len(message.payload)
 
-            folded.add(each.event)
-            taken.append(each)
-            size += len(each.message.payload)
-
-        if letter.kind == "executionTerminated":
+        if letter.kind == "executionResumed":
+            waiting.extendleft(reversed(held))
+            held.clear()
+        elif letter.kind == "executionTerminated":
             terminated = letter.event.executionTerminated
-            break
-
-        if limited and (len(taken) >= MAX_EVENTS or size >= MAX_BYTES):
-            break
 
     if not taken or folded.start is None:
-        return NoTurn(dropped=tuple(dropped))
+        return NoTurn()
 
-    time = max(now, state.time)
+    time = max(now, state.instance.updated_at)
 
     for letter in taken:
         if letter.kind == "timerFired":
