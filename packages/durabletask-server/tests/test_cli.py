@@ -142,7 +142,7 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     before = path.read_bytes()
 
-    assert "not a task hub's" in refused("--db", str(path))
+    assert "not one of task hubs" in refused("--db", str(path))
     assert path.read_bytes() == before
 
 

@@ -6,8 +6,9 @@ owners can share in one process, so that leases, claims and fencing are tested f
 
 from __future__ import annotations
 
+import asyncio
 import time
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -33,6 +34,9 @@ from durabletask_backend.values import (
     TaskKey,
 )
 
+_HINTS_KEPT = 1000
+"""Hints that wait for one that iterates `changes`; more are dropped."""
+
 
 def _wall_clock() -> Micros:
     return time.time_ns() // 1000
@@ -56,11 +60,24 @@ class _Row:
 
 @dataclass(slots=True)
 class _Owner:
-    epoch: int
-    ttl: Micros
-    expires: Micros
+    epoch: int = 0
+    ttl: Micros = 0
+    expires: Micros = 0
     last_batch: str | None = None
     last_outcomes: Sequence[Outcome] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Watcher:
+    """One iteration of `changes`; None ends it."""
+
+    lease: Lease
+    hints: asyncio.Queue[Hint | None] = field(default_factory=asyncio.Queue)
+
+    def tell(self, hint: Hint) -> None:
+        # Hints may be lost, memory may not: who does not listen misses some.
+        if self.hints.qsize() < _HINTS_KEPT:
+            self.hints.put_nowait(hint)
 
 
 class MemoryStore:
@@ -77,25 +94,39 @@ class MemoryStore:
         self.owners: dict[str, _Owner] = {}
         self.due: list[DueMessage] = []
         """Sorted. Those whose message is gone are skipped when they are met."""
+        self.watchers: list[_Watcher] = []
         self.next_sequence = 1
 
     def live(self, owner: str | None) -> str | None:
         """The owner, if its lease has not run out."""
-        if owner is None or owner not in self.owners or self.owners[owner].expires <= self.clock():
+        if owner is None or self.owners[owner].expires <= self.clock():
             return None
 
         return owner
+
+    def claimable(self, holder: str | None, claimant: str) -> bool:
+        """Whether the claimant may take what the holder has. A holder that is taken over loses its lease by it."""
+        if holder is None or holder == claimant:
+            return True
+
+        if self.live(holder) is not None:
+            return False
+
+        self.owners[holder].epoch += 1
+
+        return True
 
 
 class MemoryBackend:
     """A backend in memory.
 
     Args:
-        store: Where; a fresh one of its own if not given.
+        store: Where; a fresh one of its own if not given, and then it is the only owner.
     """
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self._store = store or MemoryStore()
+        self._shared = store is not None
         self._lease: Lease | None = None
 
     @property
@@ -106,10 +137,10 @@ class MemoryBackend:
     async def open(self, owner: str, *, ttl: float = 30.0) -> Lease:
         """See `Backend.open`."""
         store = self._store
-        known = store.owners.get(owner)
-        micros = int(ttl * 1_000_000)
-        entry = _Owner(1 if known is None else known.epoch + 1, micros, store.clock() + micros)
-        store.owners[owner] = entry
+        entry = store.owners.setdefault(owner, _Owner())
+        entry.epoch += 1
+        entry.ttl = int(ttl * 1_000_000)
+        entry.expires = store.clock() + entry.ttl
         self._lease = Lease(owner=owner, epoch=entry.epoch)
 
         return self._lease
@@ -118,8 +149,17 @@ class MemoryBackend:
         """See `Backend.close`."""
         lease, self._lease = self._lease, None
 
-        if lease is not None and self._store.owners[lease.owner].epoch == lease.epoch:
-            self._store.owners[lease.owner].expires = 0
+        if lease is None:
+            return
+
+        for watcher in self._store.watchers:
+            if watcher.lease == lease:
+                watcher.hints.put_nowait(None)
+
+        entry = self._store.owners[lease.owner]
+
+        if entry.epoch == lease.epoch:
+            entry.expires = 0
 
     async def renew(self, lease: Lease) -> None:
         """See `Backend.renew`."""
@@ -128,6 +168,8 @@ class MemoryBackend:
 
     async def release(self, lease: Lease, keys: Collection[InstanceKey]) -> None:
         """See `Backend.release`."""
+        self._current(lease)
+
         for key in keys:
             row = self._store.rows.get(key)
 
@@ -135,11 +177,18 @@ class MemoryBackend:
                 row.owner = None
 
     async def changes(self) -> AsyncIterator[Hint]:
-        """See `Backend.changes`. Owners that share a store in one process are given no hints."""
-        none: tuple[Hint, ...] = ()
+        """See `Backend.changes`. Ends when the backend is closed."""
+        if not self._shared or self._lease is None:
+            return
 
-        for hint in none:
-            yield hint
+        watcher = _Watcher(self._lease)
+        self._store.watchers.append(watcher)
+
+        try:
+            while (hint := await watcher.hints.get()) is not None:
+                yield hint
+        finally:
+            self._store.watchers.remove(watcher)
 
     async def create_hub(self, hub: str, secret: bytes) -> Hub:
         """See `Backend.create_hub`."""
@@ -176,6 +225,7 @@ class MemoryBackend:
         }
         outcomes, writes = plan(batch, heads, open_tasks, store.next_sequence)
         self._write(writes, batch.lease.owner)
+        self._tell_others(writes, batch.lease.owner)
         entry.last_batch, entry.last_outcomes = batch.id, outcomes
 
         return outcomes
@@ -205,27 +255,38 @@ class MemoryBackend:
 
     async def due(self, *, after: DueMessage | None, limit: int) -> Sequence[DueMessage]:
         """See `Backend.due`."""
-        store = self._store
-        store.due = [
-            message for message in store.due if (row := store.rows.get(message.key)) and message.sequence in row.inbox
-        ]
+        waiting = self._store.due
+        first = last = 0 if after is None else bisect_right(waiting, after)
+        found: list[DueMessage] = []
 
-        return [message for message in store.due if after is None or message > after][:limit]
+        while last < len(waiting) and len(found) < limit:
+            message = waiting[last]
+            row = self._store.rows.get(message.key)
+            last += 1
+
+            if row is not None and message.sequence in row.inbox:
+                found.append(message)
+
+        # Those that were skipped are gone for good; skip them once.
+        waiting[first:last] = found
+
+        return found
 
     async def claim_instances(
         self, lease: Lease, *, after: InstanceKey | None = None, limit: int = 1000
     ) -> Sequence[InstanceKey]:
         """See `Backend.claim_instances`."""
+        self._current(lease)
         claimed: list[InstanceKey] = []
 
-        for key in sorted(self._store.rows):
+        for key in sorted(key for key in self._store.rows if after is None or key > after):
+            if len(claimed) == limit:
+                break
+
             row = self._store.rows[key]
 
-            if (
-                (after is None or key > after)
-                and len(claimed) < limit
-                and self._store.live(row.owner) in (None, lease.owner)
-                and any(message.due_at is None for message in row.inbox.values())
+            if any(message.due_at is None for message in row.inbox.values()) and self._store.claimable(
+                row.owner, lease.owner
             ):
                 row.owner = lease.owner
                 claimed.append(key)
@@ -234,16 +295,17 @@ class MemoryBackend:
 
     async def claim_tasks(self, lease: Lease, *, after: TaskKey | None = None, limit: int = 1000) -> Sequence[Task]:
         """See `Backend.claim_tasks`."""
+        self._current(lease)
         claimed: list[Task] = []
+        keys = (key for row in self._store.rows.values() for key in row.tasks)
 
-        for key in sorted(key for row in self._store.rows.values() for key in row.tasks):
+        for key in sorted(key for key in keys if after is None or key > after):
+            if len(claimed) == limit:
+                break
+
             row = self._store.rows[key.instance]
 
-            if (
-                (after is None or key > after)
-                and len(claimed) < limit
-                and self._store.live(row.task_owners.get(key)) in (None, lease.owner)
-            ):
+            if self._store.claimable(row.task_owners[key], lease.owner):
                 row.task_owners[key] = lease.owner
                 claimed.append(row.tasks[key])
 
@@ -334,9 +396,9 @@ class MemoryBackend:
             row.owner = owner
 
         for task in writes.finished:
-            row = rows[task.instance]
-            row.tasks.pop(task, None)
-            row.task_owners.pop(task, None)
+            if task.instance in rows:
+                rows[task.instance].tasks.pop(task, None)
+                rows[task.instance].task_owners.pop(task, None)
 
         for key, instance in writes.created.items():
             rows[key] = _Row(instance, owner)
@@ -361,6 +423,24 @@ class MemoryBackend:
                 marked.tasks[task] = replace(marked.tasks[task], out=True)
 
         self._store.next_sequence = writes.next_sequence
+
+    def _tell_others(self, writes: WriteSet, owner: str) -> None:
+        others = [watcher for watcher in self._store.watchers if watcher.lease.owner != owner]
+
+        if not others:
+            return
+
+        keys = {
+            *writes.reset,
+            *writes.created,
+            *(turn.key for turn in writes.turns),
+            *(row.key for row in writes.inbox),
+        }
+        hints = [*map(Hint, keys), *(Hint(None, name) for name in {task.name for task in writes.tasks})]
+
+        for watcher in others:
+            for hint in hints:
+                watcher.tell(hint)
 
 
 def open_url(location: str) -> MemoryBackend:

@@ -68,9 +68,9 @@ class WriteSet:
     consumed: list[int] = field(default_factory=list)
     """Delete these messages, by sequence. Some may be gone already."""
     finished: list[TaskKey] = field(default_factory=list)
-    """Delete these tasks."""
+    """Delete these tasks. Some may be gone already."""
     created: dict[InstanceKey, Instance] = field(default_factory=dict)
-    """Insert these instances, owned by the batch's owner."""
+    """Insert these instances, owned by the batch's owner, as the turns of this batch left them."""
     turns: list[CompleteTurn] = field(default_factory=list)
     """Update the record of each of these instances (with `generation`: also what that says); owner is the batch's."""
     history: list[HistoryRow] = field(default_factory=list)
@@ -147,7 +147,7 @@ class _Planner:
     ) -> None:
         self._owner = batch.lease.owner
         self._heads: dict[InstanceKey, Head] = dict(heads)
-        self._open_tasks = set(open_tasks)
+        self._open_tasks: dict[InstanceKey, set[TaskKey]] = {}
         self._sequence = next_sequence
         self._writes = WriteSet()
         self._stored = frozenset(heads)
@@ -156,6 +156,9 @@ class _Planner:
         self._tasks: dict[InstanceKey, list[Task]] = {}
         self._history: dict[InstanceKey, list[HistoryRow]] = {}
         self._turns: dict[InstanceKey, list[CompleteTurn]] = {}
+
+        for task in open_tasks:
+            self._open_tasks.setdefault(task.instance, set()).add(task)
 
     def apply(self, mutation: object) -> Outcome:
         match mutation:
@@ -170,8 +173,7 @@ class _Planner:
             case PurgeInstance():
                 return self._purge(mutation)
             case MarkTasksOut():
-                self._writes.out.extend(mutation.tasks)
-                return Outcome(Code.APPLIED)
+                return self._mark_out(mutation)
             case _:
                 raise TypeError(f"{type(mutation).__name__} is not a mutation")
 
@@ -246,7 +248,13 @@ class _Planner:
 
         execution_id = turn.execution_id if turn.generation is None else turn.generation.execution_id
         self._heads[key] = Head(execution_id, turn.status, turn.turn + 1, self._owner)
-        self._turns.setdefault(key, []).append(turn)
+        created = self._writes.created.get(key)
+
+        if created is None:
+            self._turns.setdefault(key, []).append(turn)
+        else:
+            self._writes.created[key] = turn_applied(created, turn)
+
         self._writes.consumed.extend(turn.consumed)
         self._forget_consumed(key, turn.consumed)
 
@@ -261,11 +269,12 @@ class _Planner:
             self._writes.inbox_cleared.add(key)
 
             if turn.status is not RuntimeStatus.COMPLETED:
-                self._tasks.pop(key, None)
+                self._drop_tasks(key)
                 self._writes.tasks_cleared.add(key)
 
         if turn.tasks:
             self._tasks.setdefault(key, []).extend(turn.tasks)
+            self._open_tasks.setdefault(key, set()).update(task.key for task in turn.tasks)
 
         effects = tuple(
             self._create(effect) if isinstance(effect, CreateInstance) else self._append(effect)
@@ -283,8 +292,11 @@ class _Planner:
 
     def _start_generation(self, key: InstanceKey, old: str) -> None:
         self._history.pop(key, None)
-        self._tasks.pop(key, None)
-        self._writes.new_generation.setdefault(key, old)
+        self._drop_tasks(key)
+
+        if key not in self._writes.created:
+            self._writes.new_generation.setdefault(key, old)
+
         pending = self._inbox.get(key)
 
         if pending:
@@ -292,14 +304,35 @@ class _Planner:
 
     def _complete_task(self, complete: CompleteTask) -> Outcome:
         task = complete.task
+        key = task.instance
+        still_open = self._open_tasks.get(key)
 
-        if task not in self._open_tasks:
+        if still_open is None or task not in still_open:
             return Outcome(Code.MISSING)
 
-        self._open_tasks.discard(task)
+        still_open.discard(task)
         self._writes.finished.append(task)
+        pending = self._tasks.get(key)
 
-        return self._append(AppendMessage(key=task.instance, payload=complete.payload, execution_id=task.execution_id))
+        if pending:
+            self._tasks[key] = [new for new in pending if new.key != task]
+
+        return self._append(AppendMessage(key=key, payload=complete.payload, execution_id=task.execution_id))
+
+    def _drop_tasks(self, key: InstanceKey) -> None:
+        self._tasks.pop(key, None)
+        self._open_tasks.pop(key, None)
+
+    def _mark_out(self, mark: MarkTasksOut) -> Outcome:
+        self._writes.out.extend(mark.tasks)
+
+        for task in mark.tasks:
+            pending = self._tasks.get(task.instance)
+
+            if pending:
+                self._tasks[task.instance] = [replace(new, out=True) if new.key == task else new for new in pending]
+
+        return Outcome(Code.APPLIED)
 
     def _purge(self, purge: PurgeInstance) -> Outcome:
         head = self._heads.get(purge.key)
@@ -317,11 +350,10 @@ class _Planner:
 
     def _reset(self, key: InstanceKey) -> None:
         self._inbox.pop(key, None)
-        self._tasks.pop(key, None)
+        self._drop_tasks(key)
         self._history.pop(key, None)
         self._turns.pop(key, None)
         self._writes.created.pop(key, None)
-        self._open_tasks = {task for task in self._open_tasks if task.instance != key}
         self._writes.new_generation.pop(key, None)
 
         if key in self._stored:
@@ -330,26 +362,25 @@ class _Planner:
 
 def turn_applied(instance: Instance, turn: CompleteTurn) -> Instance:
     """The record of an instance after a turn of it was applied."""
-    generation = turn.generation
-    changed = replace(
-        instance,
+    generation = turn.generation or instance
+
+    # Spelled out: `dataclasses.replace` would take four times as long, and every turn passes here.
+    return Instance(
+        key=instance.key,
+        execution_id=generation.execution_id,
+        name=instance.name,
+        version=generation.version,
         status=turn.status,
+        created_at=instance.created_at,
         updated_at=turn.updated_at,
         completed_at=turn.completed_at,
+        scheduled_at=instance.scheduled_at,
+        input=generation.input,
         output=turn.output,
         custom_status=turn.custom_status,
         failure=turn.failure,
-        turn_context=turn.turn_context,
-        turn=turn.turn + 1,
-    )
-
-    if generation is None:
-        return changed
-
-    return replace(
-        changed,
-        execution_id=generation.execution_id,
-        input=generation.input,
-        version=generation.version,
         tags=generation.tags,
+        parent_id=instance.parent_id,
+        turn=turn.turn + 1,
+        turn_context=turn.turn_context,
     )

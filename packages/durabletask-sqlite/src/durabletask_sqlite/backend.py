@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from durabletask_backend.contract import Hint
-from durabletask_backend.errors import HubMissingError, LeaseLostError, LocationError
+from durabletask_backend.errors import LeaseLostError, LocationError
 from durabletask_backend.mutations import Batch, Outcome
-from durabletask_backend.plan import plan, rows_read
 from durabletask_backend.values import (
     Cursor,
     DueMessage,
@@ -28,8 +28,8 @@ from durabletask_backend.values import (
     TaskKey,
 )
 
-from durabletask_sqlite import queries, rows
-from durabletask_sqlite.commit import read_conditions, statements
+from durabletask_sqlite import queries
+from durabletask_sqlite.commit import commit, stored_outcomes
 from durabletask_sqlite.connection import Database
 from durabletask_sqlite.owner import OwnerLock
 from durabletask_sqlite.schema import inspect
@@ -45,28 +45,32 @@ class SqliteBackend:
     """
 
     def __init__(self, path: str | Path | None = None, *, synchronous: str = "FULL") -> None:
-        if synchronous not in ("FULL", "NORMAL", "OFF", "EXTRA"):
-            raise ValueError(f"synchronous is {synchronous!r}; give FULL, NORMAL, OFF or EXTRA")
+        if synchronous not in ("OFF", "NORMAL", "FULL", "EXTRA"):
+            raise ValueError(f"synchronous is {synchronous!r}; give OFF, NORMAL, FULL or EXTRA")
 
-        self._path = None if path is None else Path(path)
+        # Whatever links lead to it, a file has one owner.
+        self._path = None if path is None else Path(path).resolve()
         self._database = Database(self._path, synchronous)
         self._lock: OwnerLock | None = None
         self._lease: Lease | None = None
+        # For `get_hub` only, which every request asks: a commit asks the database.
         self._hubs: dict[str, Hub] = {}
-        self._next_sequence = 0
-        self._last_batch = ""
 
     @property
     def description(self) -> str:
         """For the log."""
-        return "SQLite in memory" if self._path is None else f"SQLite file {self._path.absolute()}"
+        return "SQLite in memory" if self._path is None else f"SQLite file {self._path}"
 
     async def open(self, owner: str, *, ttl: float = 30.0) -> Lease:
         """See `Backend.open`. The lease holds as long as the process has the file; `ttl` has no meaning here.
 
         Raises:
             LocationError: The file's folder does not exist, or is not writable.
+            StorageFailedError: SQLite cannot open the file.
         """
+        if self._lease is not None:
+            raise LocationError(f"{self.description} is open already; close it first")
+
         if self._path is not None:
             if not self._path.parent.is_dir():
                 raise LocationError(f"{self._path}: the folder {self._path.parent} does not exist; create it first")
@@ -78,37 +82,32 @@ class SqliteBackend:
                 inspect(self._path)
 
             await self._database.open()
-
-            return await self._take(owner)
+            self._lease = await self._database.write(partial(self._take, owner))
         except BaseException:
             await self.close()
             raise
 
-    async def _take(self, owner: str) -> Lease:
-        async with self._database.transaction():
-            await self._database.write(
-                [("UPDATE owner SET name = ?, epoch = epoch + 1, batch = NULL, outcomes = NULL", [(owner,)])]
-            )
-            epoch, self._next_sequence = next(
-                iter(await self._database.read_own("SELECT epoch, next_sequence FROM owner"))
-            )
-            self._hubs = {
-                name: Hub(name=name, secret=secret)
-                for name, secret in await self._database.read_own("SELECT name, secret FROM hubs")
-            }
-
-        self._lease = Lease(owner=owner, epoch=epoch)
-
         return self._lease
+
+    def _take(self, owner: str, connection: sqlite3.Connection) -> Lease:
+        connection.execute("UPDATE owner SET name = ?, epoch = epoch + 1", (owner,))
+        (epoch,) = connection.execute("SELECT epoch FROM owner").fetchone()
+        self._hubs = {
+            name: Hub(name=name, secret=secret) for name, secret in connection.execute("SELECT name, secret FROM hubs")
+        }
+
+        return Lease(owner=owner, epoch=epoch)
 
     async def close(self) -> None:
         """See `Backend.close`."""
         self._lease = None
-        await self._database.close()
+        lock, self._lock = self._lock, None
 
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        try:
+            await self._database.close()
+        finally:
+            if lock is not None:
+                lock.release()
 
     async def renew(self, lease: Lease) -> None:
         """See `Backend.renew`."""
@@ -127,13 +126,16 @@ class SqliteBackend:
 
     async def create_hub(self, hub: str, secret: bytes) -> Hub:
         """See `Backend.create_hub`."""
-        if hub not in self._hubs:
-            async with self._database.transaction():
-                await self._database.write([("INSERT INTO hubs (name, secret) VALUES (?, ?)", [(hub, secret)])])
 
-            self._hubs[hub] = Hub(name=hub, secret=secret)
+        def create(connection: sqlite3.Connection) -> Hub:
+            connection.execute("INSERT OR IGNORE INTO hubs (name, secret) VALUES (?, ?)", (hub, secret))
+            (kept,) = connection.execute("SELECT secret FROM hubs WHERE name = ?", (hub,)).fetchone()
 
-        return self._hubs[hub]
+            return Hub(name=hub, secret=kept)
+
+        self._hubs[hub] = created = await self._database.write(create)
+
+        return created
 
     async def get_hub(self, hub: str) -> Hub | None:
         """See `Backend.get_hub`."""
@@ -141,83 +143,62 @@ class SqliteBackend:
 
     async def delete_hub(self, hub: str) -> bool:
         """See `Backend.delete_hub`."""
-        known = self._hubs.pop(hub, None) is not None
-        tables = ("instances", "inputs", "history", "inbox", "tasks")
 
-        async with self._database.transaction():
-            await self._database.write(
-                [
-                    *((f"DELETE FROM {table} WHERE hub = ?", [(hub,)]) for table in tables),
-                    ("DELETE FROM hubs WHERE name = ?", [(hub,)]),
-                ]
-            )
+        def delete(connection: sqlite3.Connection) -> bool:
+            for table in ("history", "inputs"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE instance IN (SELECT number FROM instances WHERE hub = ?)", (hub,)
+                )
 
-        return known
+            for table in ("instances", "inbox", "tasks"):
+                connection.execute(f"DELETE FROM {table} WHERE hub = ?", (hub,))
+
+            return connection.execute("DELETE FROM hubs WHERE name = ?", (hub,)).rowcount == 1
+
+        deleted = await self._database.write(delete)
+        self._hubs.pop(hub, None)
+
+        return deleted
 
     async def commit(self, batch: Batch) -> Sequence[Outcome]:
-        """See `Backend.commit`."""
+        """See `Backend.commit`. A commit that nobody waits for any more runs to its end all the same.
+
+        Raises:
+            HubMissingError: An instance of the batch is of a hub that does not exist; nothing was applied.
+        """
         self._check(batch.lease)
 
-        for key in rows_read(batch)[0]:
-            if key.hub not in self._hubs:
-                raise HubMissingError(key.hub)
-
-        # A caller that gives up must not leave half a transaction behind.
-        return await asyncio.shield(asyncio.ensure_future(self._commit(batch)))
-
-    async def _commit(self, batch: Batch) -> Sequence[Outcome]:
-        async with self._database.transaction():
-            if batch.id == self._last_batch:
-                stored = await self._stored(batch.id)
-
-                if stored is not None:
-                    return stored
-
-            heads, open_tasks = await read_conditions(self._database, batch)
-            outcomes, writes = plan(batch, heads, open_tasks, self._next_sequence)
-            self._last_batch = batch.id
-            await self._database.write(
-                [
-                    *statements(writes),
-                    (
-                        "UPDATE owner SET batch = ?, outcomes = ?, next_sequence = ?",
-                        [(batch.id, rows.outcomes_text(outcomes), writes.next_sequence)],
-                    ),
-                ]
-            )
-            self._next_sequence = writes.next_sequence
-
-            return outcomes
+        return await self._database.write(lambda connection: commit(connection, batch))
 
     async def outcomes(self, lease: Lease, batch_id: str) -> Sequence[Outcome] | None:
         """See `Backend.outcomes`."""
-        async with self._database.transaction():
-            return await self._stored(batch_id)
-
-    async def _stored(self, batch_id: str) -> Sequence[Outcome] | None:
-        for text, next_sequence in await self._database.read_own(
-            "SELECT outcomes, next_sequence FROM owner WHERE batch = ?", (batch_id,)
-        ):
-            # The commit may have failed after it was done.
-            self._next_sequence = next_sequence
-
-            return rows.outcomes(text)
-
-        return None
+        # As a write, so that it is after every commit that was begun before.
+        return await self._database.write(lambda connection: stored_outcomes(connection, batch_id))
 
     async def load(self, keys: Collection[InstanceKey], *, now: Micros) -> Mapping[InstanceKey, LoadedInstance]:
         """See `Backend.load`."""
-        return await queries.load(self._database, keys, now)
+        return await self._database.read(lambda connection: queries.load(connection, keys, now=now))
 
-    def history(
+    async def history(
         self, key: InstanceKey, *, after: int = 0, execution_id: str | None = None
     ) -> AsyncIterator[HistoryChunk]:
-        """See `Backend.history`."""
-        return queries.history(self._database, key, after, execution_id)
+        """See `Backend.history`. Ends early when the history is replaced while it is read."""
+        while True:
+            chunks, execution_id = await self._database.read(
+                partial(queries.history, key=key, after=after, execution_id=execution_id)
+            )
+
+            if not chunks:
+                return
+
+            for chunk in chunks:
+                yield chunk
+
+            after = chunks[-1].first + chunks[-1].length
 
     async def due(self, *, after: DueMessage | None, limit: int) -> Sequence[DueMessage]:
         """See `Backend.due`."""
-        return await queries.due(self._database, after, limit)
+        return await self._database.read(lambda connection: queries.due(connection, after=after, limit=limit))
 
     async def claim_instances(
         self, lease: Lease, *, after: InstanceKey | None = None, limit: int = 1000
@@ -225,17 +206,19 @@ class SqliteBackend:
         """See `Backend.claim_instances`. All are the one owner's."""
         self._check(lease)
 
-        return await queries.instances_with_messages(self._database, after, limit)
+        return await self._database.read(
+            lambda connection: queries.instances_with_messages(connection, after=after, limit=limit)
+        )
 
     async def claim_tasks(self, lease: Lease, *, after: TaskKey | None = None, limit: int = 1000) -> Sequence[Task]:
         """See `Backend.claim_tasks`. All are the one owner's."""
         self._check(lease)
 
-        return await queries.open_tasks(self._database, after, limit)
+        return await self._database.read(lambda connection: queries.open_tasks(connection, after=after, limit=limit))
 
     async def get(self, key: InstanceKey, *, payloads: bool = True) -> Instance | None:
         """See `Backend.get`."""
-        return await queries.get(self._database, key, payloads=payloads)
+        return await self._database.read(lambda connection: queries.get(connection, key, payloads=payloads))
 
     async def query(
         self,
@@ -248,11 +231,15 @@ class SqliteBackend:
         payloads: bool = False,
     ) -> InstancePage:
         """See `Backend.query`."""
-        return await queries.query(self._database, hub, where, order=order, after=after, limit=limit, payloads=payloads)
+        return await self._database.search(
+            lambda connection: queries.query(
+                connection, hub, where, order=order, after=after, limit=limit, payloads=payloads
+            )
+        )
 
     async def children(self, key: InstanceKey) -> Sequence[InstanceKey]:
         """See `Backend.children`."""
-        return await queries.children(self._database, key)
+        return await self._database.read(lambda connection: queries.children(connection, key))
 
     def _check(self, lease: Lease) -> None:
         if lease != self._lease:
@@ -260,7 +247,10 @@ class SqliteBackend:
 
 
 def open_url(location: str) -> SqliteBackend:
-    """The backend for a `--db` location: a path, `sqlite:///path`, or nothing for a database in memory.
+    """The backend for a `--db` location: a path, `sqlite:///path`, or nothing (or `:memory:`) for a database in memory.
+
+    Args:
+        location: `sqlite:///path` is relative, `sqlite:////path` absolute.
 
     Raises:
         LocationError: It is a URL with a host.
@@ -278,4 +268,4 @@ def open_url(location: str) -> SqliteBackend:
                     f"{location!r} names the host {host!r}; write sqlite:///relative/path or sqlite:////absolute/path"
                 )
 
-    return SqliteBackend(path or None)
+    return SqliteBackend(path if path not in ("", ":memory:") else None)

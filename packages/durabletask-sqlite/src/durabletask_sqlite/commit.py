@@ -1,59 +1,114 @@
-"""From a write set to statements: at most one for each kind of change, whatever the size of the batch."""
+"""A commit: what the conditions of a batch ask about, the plan, and the statements that carry it out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
-from durabletask_backend.mutations import Batch
-from durabletask_backend.plan import Head, WriteSet, rows_read
+from durabletask_backend.errors import HubMissingError
+from durabletask_backend.mutations import Batch, Outcome
+from durabletask_backend.plan import Head, WriteSet, plan, rows_read
 from durabletask_backend.values import InstanceKey, RuntimeStatus, TaskKey
 
-from durabletask_sqlite.connection import Database, Statement
-from durabletask_sqlite.rows import tags_text
+from durabletask_sqlite import rows
 
-# CROSS JOIN keeps the order: the few keys first, each looked up in the table's own index.
-_READ = """
-SELECT 0, i.hub, i.instance_id, i.execution_id, i.status, i.turn
-FROM json_each(?1) AS k CROSS JOIN instances AS i
-    ON i.hub = json_extract(k.value, '$[0]') AND i.instance_id = json_extract(k.value, '$[1]')
-UNION ALL
-SELECT 1, t.hub, t.instance_id, t.execution_id, t.task_id, 0
-FROM json_each(?2) AS k CROSS JOIN tasks AS t
-    ON t.hub = json_extract(k.value, '$[0]') AND t.instance_id = json_extract(k.value, '$[1]')
-    AND t.execution_id = json_extract(k.value, '$[2]') AND t.task_id = json_extract(k.value, '$[3]')
-"""
+Statement: TypeAlias = tuple[str, Iterable[tuple[object, ...]]]
+"""SQL, and one tuple of parameters for each time to run it."""
 
 
-async def read_conditions(database: Database, batch: Batch) -> tuple[dict[InstanceKey, Head], set[TaskKey]]:
-    """What the conditions of a batch ask about; inside the transaction."""
+def commit(connection: sqlite3.Connection, batch: Batch) -> Sequence[Outcome]:
+    """Apply a batch; inside a transaction.
+
+    Args:
+        connection: The one that writes.
+        batch: What to apply.
+
+    Returns:
+        An outcome a mutation; those of the first time for a repeat of the last batch.
+
+    Raises:
+        HubMissingError: An instance of the batch is of another hub.
+    """
+    cursor = connection.cursor()
+    last, next_sequence = cursor.execute("SELECT batch, next_sequence FROM owner").fetchone()
+
+    if last == batch.id:
+        return stored_outcomes(connection, batch.id) or ()
+
     instances, tasks = rows_read(batch)
+
+    for hub in {key.hub for key in instances}:
+        if cursor.execute("SELECT 1 FROM hubs WHERE name = ?", (hub,)).fetchone() is None:
+            raise HubMissingError(hub)
+
+    heads, numbers = _heads(cursor, instances)
+    outcomes, writes = plan(batch, heads, _open(cursor, tasks), next_sequence)
+    _number_created(cursor, writes, numbers)
+
+    for sql, parameters in _statements(writes, numbers):
+        cursor.executemany(sql, parameters)
+
+    cursor.execute(
+        "UPDATE owner SET batch = ?, outcomes = ?, next_sequence = ?",
+        (batch.id, rows.outcomes_text(outcomes), writes.next_sequence),
+    )
+
+    return outcomes
+
+
+def stored_outcomes(connection: sqlite3.Connection, batch_id: str) -> Sequence[Outcome] | None:
+    """The outcomes of the last batch, if it has this id."""
+    row = connection.execute("SELECT outcomes FROM owner WHERE batch = ?", (batch_id,)).fetchone()
+
+    return None if row is None else rows.outcomes(row[0])
+
+
+# A look-up a key: one joined with json_each would be a little faster for large batches, slower for small ones, and wrong for a key
+# with a NUL in it, which SQLite's JSON does not keep.
+def _heads(
+    cursor: sqlite3.Cursor, keys: Iterable[InstanceKey]
+) -> tuple[dict[InstanceKey, Head], dict[InstanceKey, int]]:
     heads: dict[InstanceKey, Head] = {}
-    open_tasks: set[TaskKey] = set()
+    numbers: dict[InstanceKey, int] = {}
+    sql = "SELECT number, execution_id, status, turn FROM instances WHERE hub = ? AND instance_id = ?"
 
-    if not instances and not tasks:
-        return heads, open_tasks
+    for key in keys:
+        row = cursor.execute(sql, key).fetchone()
 
-    for kind, hub, instance_id, execution_id, number, turn in await database.read_own(
-        _READ, (json.dumps(list(instances)), json.dumps(list(tasks)))
-    ):
-        if kind:
-            open_tasks.add(TaskKey(hub, instance_id, execution_id, number))
-        else:
-            heads[InstanceKey(hub, instance_id)] = Head(execution_id, RuntimeStatus(number), turn)
+        if row is not None:
+            numbers[key], execution_id, status, turn = row
+            heads[key] = Head(execution_id, RuntimeStatus(status), turn)
 
-    return heads, open_tasks
+    return heads, numbers
 
 
-def statements(writes: WriteSet) -> Iterator[Statement]:
-    """The statements that carry out a write set: deletions, then updates, then insertions."""
-    yield from _deletions(writes)
+def _open(cursor: sqlite3.Cursor, keys: Iterable[TaskKey]) -> set[TaskKey]:
+    sql = "SELECT 1 FROM tasks WHERE hub = ? AND instance_id = ? AND execution_id = ? AND task_id = ?"
+
+    return {key for key in keys if cursor.execute(sql, key).fetchone() is not None}
+
+
+def _number_created(cursor: sqlite3.Cursor, writes: WriteSet, numbers: dict[InstanceKey, int]) -> None:
+    """Replaced instances keep their number; new ones are numbered on."""
+    created = [key for key in writes.created if key not in numbers]
+
+    if created:
+        (last,) = cursor.execute("SELECT coalesce(max(number), 0) FROM instances").fetchone()
+        numbers.update((key, last + place) for place, key in enumerate(created, start=1))
+
+
+def _statements(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[Statement]:
+    """At most one for each kind of change, whatever the size of the batch: deletions, then updates, then insertions."""
+    generations = {turn.key: turn.generation for turn in writes.turns if turn.generation is not None}
+
+    yield from _deletions(writes, numbers)
 
     if writes.turns:
         yield (
             (
                 "UPDATE instances SET status = ?, updated_at = ?, completed_at = ?, output = ?, custom_status = ?, failure = ?, "
-                "turn_context = ?, turn = ? WHERE hub = ? AND instance_id = ?"
+                "turn_context = ?, turn = ? WHERE number = ?"
             ),
             [
                 (
@@ -65,18 +120,19 @@ def statements(writes: WriteSet) -> Iterator[Statement]:
                     turn.failure,
                     turn.turn_context,
                     turn.turn + 1,
-                    *turn.key,
+                    numbers[turn.key],
                 )
                 for turn in writes.turns
             ],
         )
 
-    generations = [(turn.key, turn.generation) for turn in writes.turns if turn.generation is not None]
-
     if generations:
         yield (
-            "UPDATE instances SET execution_id = ?, version = ?, tags = ? WHERE hub = ? AND instance_id = ?",
-            [(next_.execution_id, next_.version, tags_text(dict(next_.tags)), *key) for key, next_ in generations],
+            "UPDATE instances SET execution_id = ?, version = ?, tags = ? WHERE number = ?",
+            [
+                (each.execution_id, each.version, rows.tags_text(each.tags), numbers[key])
+                for key, each in generations.items()
+            ],
         )
 
     if writes.out:
@@ -85,42 +141,45 @@ def statements(writes: WriteSet) -> Iterator[Statement]:
             writes.out,
         )
 
-    yield from _insertions(writes)
+    yield from _insertions(writes, numbers)
 
     inputs = [
-        *((*key, next_.input) for key, next_ in generations if next_.input is not None),
-        *((*key, created.input) for key, created in writes.created.items() if created.input is not None),
+        *((numbers[key], each.input) for key, each in generations.items() if each.input is not None),
+        *((numbers[key], each.input) for key, each in writes.created.items() if each.input is not None),
     ]
 
     if inputs:
-        yield "INSERT INTO inputs (hub, instance_id, input) VALUES (?, ?, ?)", inputs
+        yield "INSERT INTO inputs (instance, input) VALUES (?, ?)", inputs
 
 
-def _deletions(writes: WriteSet) -> Iterator[Statement]:
-    generations = list(writes.new_generation)
+def _deletions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[Statement]:
+    generations = writes.new_generation
 
-    for table, keys in (
-        ("instances", [*writes.reset]),
-        ("inputs", [*writes.reset, *generations]),
-        ("history", [*writes.reset, *generations]),
-        ("inbox", [*writes.reset, *writes.inbox_cleared]),
-        ("tasks", [*writes.reset, *generations, *writes.tasks_cleared]),
-    ):
-        if keys:
-            yield f"DELETE FROM {table} WHERE hub = ? AND instance_id = ?", keys
+    if writes.reset:
+        yield "DELETE FROM instances WHERE number = ?", [(numbers[key],) for key in writes.reset]
 
-    if writes.new_generation:
+    if writes.reset or generations:
+        begun = [(numbers[key],) for key in (*writes.reset, *generations)]
+        yield "DELETE FROM inputs WHERE instance = ?", begun
+        yield "DELETE FROM history WHERE instance = ?", begun
+
+    if generations:
         yield (
             "DELETE FROM inbox WHERE hub = ? AND instance_id = ? AND execution_id = ?",
-            [(*key, old) for key, old in writes.new_generation.items()],
+            [(*key, old) for key, old in generations.items()],
         )
 
-    consumed = [
-        (sequence,) for turn in writes.turns if turn.key not in writes.inbox_cleared for sequence in turn.consumed
-    ]
+    if writes.reset or writes.inbox_cleared:
+        yield "DELETE FROM inbox WHERE hub = ? AND instance_id = ?", [*writes.reset, *writes.inbox_cleared]
 
-    if consumed:
-        yield "DELETE FROM inbox WHERE sequence = ?", consumed
+    if writes.reset or generations or writes.tasks_cleared:
+        yield (
+            "DELETE FROM tasks WHERE hub = ? AND instance_id = ?",
+            [*writes.reset, *generations, *writes.tasks_cleared],
+        )
+
+    if writes.consumed:
+        yield "DELETE FROM inbox WHERE sequence = ?", [(sequence,) for sequence in writes.consumed]
 
     if writes.finished:
         yield (
@@ -129,16 +188,17 @@ def _deletions(writes: WriteSet) -> Iterator[Statement]:
         )
 
 
-def _insertions(writes: WriteSet) -> Iterator[Statement]:
+def _insertions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[Statement]:
     if writes.created:
         yield (
             (
-                "INSERT INTO instances (hub, instance_id, execution_id, name, version, status, created_at, updated_at, "
+                "INSERT INTO instances (number, hub, instance_id, execution_id, name, version, status, created_at, updated_at, "
                 "completed_at, scheduled_at, output, custom_status, failure, tags, parent_id, turn, turn_context) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ),
             [
                 (
+                    numbers[each.key],
                     *each.key,
                     each.execution_id,
                     each.name,
@@ -151,7 +211,7 @@ def _insertions(writes: WriteSet) -> Iterator[Statement]:
                     each.output,
                     each.custom_status,
                     each.failure,
-                    tags_text(dict(each.tags)),
+                    rows.tags_text(each.tags),
                     each.parent_id,
                     each.turn,
                     each.turn_context,
@@ -162,8 +222,8 @@ def _insertions(writes: WriteSet) -> Iterator[Statement]:
 
     if writes.history:
         yield (
-            "INSERT INTO history (hub, instance_id, first, length, events) VALUES (?, ?, ?, ?, ?)",
-            [(*row.key, row.first, row.length, row.events) for row in writes.history],
+            "INSERT INTO history (instance, first, length, events) VALUES (?, ?, ?, ?)",
+            [(numbers[row.key], row.first, row.length, row.events) for row in writes.history],
         )
 
     if writes.inbox:

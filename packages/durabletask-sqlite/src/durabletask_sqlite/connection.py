@@ -1,54 +1,45 @@
-"""Connections to a database: one that writes, and, for a file, one that reads beside it."""
+"""Connections to a database: one that writes and, for a file, two that read beside it."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeVar
 
 import aiosqlite
 from durabletask_backend.errors import NotADatabaseError, StorageFailedError
 
 from durabletask_sqlite.schema import migrate
 
-Row: TypeAlias = "sqlite3.Row | tuple[Any, ...]"
-Statement: TypeAlias = tuple[str, Sequence[tuple[object, ...]]]
-"""SQL, and one tuple of parameters for each time to run it."""
+T = TypeVar("T")
 
 _BUSY_SECONDS = 5.0
-_READER_PRAGMAS = ("PRAGMA query_only = ON", "PRAGMA mmap_size = 268435456")
+"""How long to wait for a foreign program, such as a backup, that locks the database."""
+_CHECKPOINT_PAGES = 4000
+"""Pages (4 KiB) in the write-ahead log before they go to the file: more make checkpoints rarer and recovery longer."""
+_LOG_BYTES = 64 << 20
+"""To which the write-ahead log is cut back after it has grown."""
+_ITERATION = 64
+"""Rows that aiosqlite's iterators fetch at a time; none is used here."""
+_WRITER_CACHE_KIB = 64 << 10
+_READER_CACHE_KIB = 16 << 10
 
 
-TRANSACTION = "-- a whole transaction"
-"""What `executemany` of a `TransactionConnection` takes instead of SQL, with statements for parameters."""
+class ThreadConnection(aiosqlite.Connection):
+    """A connection whose thread runs functions of ours.
 
-
-class TransactionConnection(sqlite3.Connection):
-    """A connection that runs a whole transaction in one call.
-
-    Through aiosqlite every call is a hop to another thread and back, which costs more than most statements; so a batch is one call.
+    Each public call of aiosqlite is a hop to its thread and back, which costs more than most statements; so all that belongs
+    together is one function, and one hop. It runs to its end even when nobody waits for it any more, and whole: a connection's
+    calls are taken one after the other, in order.
     """
 
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """As ever; for TRANSACTION: run the statements, each with its many parameters, and commit them, all or none."""
-        if sql is not TRANSACTION:
-            return super().executemany(sql, parameters)
+    async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Call a function with the connection, in its thread."""
+        result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
 
-        cursor = self.cursor()
-
-        try:
-            for statement, rows in parameters:
-                cursor.executemany(statement, rows)
-
-            self.commit()
-        except BaseException:
-            self.rollback()
-            raise
-
-        return cursor
+        return result
 
 
 class Database:
@@ -60,13 +51,12 @@ class Database:
     """
 
     def __init__(self, path: Path | None, synchronous: str) -> None:
-        self._path = path
+        self._location = ":memory:" if path is None else str(path)
+        self._in_memory = path is None
         self._synchronous = synchronous
-        self._writer: aiosqlite.Connection | None = None
-        self._reader: aiosqlite.Connection | None = None
-        # One transaction at a time on a connection, and nobody else's read inside one.
-        self._writing = asyncio.Lock()
-        self._reads = asyncio.Lock()
+        self._writer: ThreadConnection | None = None
+        self._reader: ThreadConnection | None = None
+        self._searcher: ThreadConnection | None = None
 
     async def open(self) -> None:
         """Connect, and migrate.
@@ -74,107 +64,123 @@ class Database:
         Raises:
             NotADatabaseError: The file is damaged, or not a database.
             SchemaTooNewError: A newer version wrote it.
+            StorageFailedError: SQLite cannot open it or write to it.
         """
-        location = ":memory:" if self._path is None else str(self._path)
-
         try:
-            # Python begins a transaction before the first statement that writes.
-            self._writer = await aiosqlite.connect(
-                location, timeout=_BUSY_SECONDS, isolation_level="IMMEDIATE", factory=TransactionConnection
-            )
-            await migrate(self._writer, location)
+            self._writer = await self._connect()
+            await self._writer.call(self._prepare)
 
-            for pragma in (
-                "PRAGMA journal_mode = WAL",
-                f"PRAGMA synchronous = {self._synchronous}",
-                "PRAGMA cache_size = -65536",
-                "PRAGMA temp_store = MEMORY",
-                "PRAGMA journal_size_limit = 67108864",
-            ):
-                await self._writer.execute_fetchall(pragma)
-
-            if self._path is not None:
-                self._reader = await aiosqlite.connect(location, timeout=_BUSY_SECONDS, isolation_level=None)
-
-                for pragma in _READER_PRAGMAS:
-                    await self._reader.execute_fetchall(pragma)
+            if self._in_memory:
+                # There is nothing beside the one connection.
+                self._reader = self._searcher = self._writer
+            else:
+                self._reader = await self._connect()
+                await self._reader.call(_prepare_reader)
+                self._searcher = await self._connect()
+                await self._searcher.call(_prepare_reader)
+        except sqlite3.OperationalError as error:
+            raise StorageFailedError(f"cannot open {self._location}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise NotADatabaseError(f"{location} cannot be opened as a database: {error}") from error
+            raise NotADatabaseError(f"{self._location} cannot be opened as a database: {error}") from error
 
     async def close(self) -> None:
-        """Disconnect; what is in the write-ahead log goes to the file."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                await connection.close()
+        """Disconnect, after all that was asked before; what is in the write-ahead log goes to the file."""
+        async with AsyncExitStack() as stack:
+            # The last in is the first out: with the one that writes, the write-ahead log goes.
+            for connection in (self._writer, self._reader, self._searcher):
+                if connection is not None:
+                    stack.push_async_callback(connection.close)
 
-        self._reader = self._writer = None
+            self._writer = self._reader = self._searcher = None
 
-    async def read(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[Row]:
-        """The rows of a query, as committed.
+    async def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Read a few rows by their keys, all as of one moment.
 
         Raises:
             StorageFailedError: SQLite cannot.
         """
-        async with self._reading() as connection, _wrapped():
-            return await connection.execute_fetchall(sql, parameters)
+        return await self._run(self._reader, _at_one_moment(function))
 
-    async def read_together(self, *queries: tuple[str, Sequence[object]]) -> list[list[Row]]:
-        """The rows of several queries, all as of one moment."""
-        async with self._reading() as connection, _wrapped():
-            if connection is self._writer:
-                return [list(await connection.execute_fetchall(*query)) for query in queries]
+    async def search(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Read what may take long, on a connection of its own, so that neither commits nor keyed reads wait for it.
 
-            await connection.execute("BEGIN")
+        Raises:
+            StorageFailedError: SQLite cannot.
+        """
+        return await self._run(self._searcher, _at_one_moment(function))
 
-            try:
-                return [list(await connection.execute_fetchall(*query)) for query in queries]
-            finally:
-                await connection.execute("COMMIT")
-
-    async def read_own(self, sql: str, parameters: Sequence[object] = ()) -> Iterable[Row]:
-        """The rows of a query on the connection that writes; inside `transaction` only."""
-        async with _wrapped():
-            return await self._connected(self._writer).execute_fetchall(sql, parameters)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """Hold the connection that writes: for what is read to be true when it is acted upon."""
-        async with self._writing:
-            yield
-
-    async def write(self, statements: Sequence[Statement]) -> None:
-        """Run statements and commit them, all or none; inside `transaction` only.
+    async def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Read and write in a transaction, which is committed when the function returns and undone when it raises.
 
         Raises:
             StorageFailedError: SQLite cannot; nothing is changed, unless the commit itself is what failed.
         """
-        async with _wrapped():
-            await self._connected(self._writer).executemany(TRANSACTION, statements)
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[aiosqlite.Connection]:
-        if self._reader is not None:
-            async with self._reads:
-                yield self._connected(self._reader)
-        else:
-            async with self._writing:
-                yield self._connected(self._writer)
+        def whole(connection: sqlite3.Connection) -> T:
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                return function(connection)
 
-    def _connected(self, connection: aiosqlite.Connection | None) -> aiosqlite.Connection:
-        if connection is None:
-            raise StorageFailedError("the database is closed")
+        return await self._run(self._writer, whole)
+
+    async def _connect(self) -> ThreadConnection:
+        def connector() -> sqlite3.Connection:
+            return sqlite3.connect(self._location, timeout=_BUSY_SECONDS, isolation_level=None, cached_statements=256)
+
+        connection = ThreadConnection(connector, _ITERATION)
+        await connection
 
         return connection
 
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        migrate(connection, self._location)
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
 
-@asynccontextmanager
-async def _wrapped() -> AsyncIterator[None]:
+        if mode != "wal" and not self._in_memory:
+            raise StorageFailedError(f"{self._location}: this file system has no write-ahead logging; use a local disk")
+
+        for pragma in (
+            f"synchronous = {self._synchronous}",
+            f"cache_size = -{_WRITER_CACHE_KIB}",
+            "temp_store = MEMORY",
+            f"journal_size_limit = {_LOG_BYTES}",
+            f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    async def _run(self, connection: ThreadConnection | None, function: Callable[[sqlite3.Connection], T]) -> T:
+        if connection is None:
+            raise StorageFailedError(f"{self._location} is closed")
+
+        try:
+            return await connection.call(function)
+        except (sqlite3.Error, OverflowError) as error:
+            # OverflowError: a number of more than 64 bits.
+            raise StorageFailedError(f"{self._location}: {error}") from error
+
+
+def _prepare_reader(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
+
+
+def _at_one_moment(function: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
+    def whole(connection: sqlite3.Connection) -> T:
+        with _transaction(connection, "BEGIN"):
+            return function(connection)
+
+    return whole
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+
     try:
         yield
-    except (sqlite3.Error, ValueError) as error:
-        # ValueError: aiosqlite's word for a connection that is closed.
-        raise _storage_failed(error) from error
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself after some errors, a full disk among them.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
-
-def _storage_failed(error: BaseException) -> StorageFailedError:
-    return StorageFailedError(f"SQLite: {error}")
+        raise

@@ -40,6 +40,10 @@ else:
         return True
 
 
+_BEGINNING = b'{"pid": '
+_MOST = 4096
+
+
 class OwnerLock:
     """Ownership of a database file, from construction to `release`.
 
@@ -49,37 +53,53 @@ class OwnerLock:
 
     Raises:
         AlreadyOwnedError: A live process has it; the error names it.
-        LocationError: The lock file cannot be made.
+        LocationError: The lock file cannot be made, or a file of that name holds something else.
     """
 
     def __init__(self, database: Path, now: Callable[[], str]) -> None:
         path = database.with_name(database.name + ".lock")
 
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         except OSError as error:
             raise LocationError(f"cannot make {path}: {error.strerror}") from error
 
-        if not _try_lock(self._descriptor):
-            holder = _holder(self._descriptor)
-            os.close(self._descriptor)
-            raise AlreadyOwnedError(str(database), holder)
+        try:
+            if not _try_lock(self._descriptor):
+                raise AlreadyOwnedError(str(database), _holder(self._read()))
 
-        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now()}).encode()
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, text)
+            # A name in use for something else, such as uv.lock, is not to be overwritten.
+            if self._read().strip(b"\x00") and not self._read().startswith(_BEGINNING):
+                raise LocationError(f"{path} exists and is no owner lock of a database; choose another path")
+
+            self._write({"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
+        except OSError as error:
+            os.close(self._descriptor)
+            raise LocationError(f"cannot lock {path}: {error.strerror}") from error
+        except BaseException:
+            os.close(self._descriptor)
+            raise
 
     def release(self) -> None:
         """Give it up."""
         os.close(self._descriptor)
 
+    def _read(self) -> bytes:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
 
-def _holder(descriptor: int) -> str:
+        return os.read(self._descriptor, _MOST)
+
+    def _write(self, holder: dict[str, object]) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, json.dumps(holder).encode())
+
+
+def _holder(text: bytes) -> str:
     try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        known = json.loads(os.read(descriptor, 4096))
+        known = json.loads(text)
 
         return f"process {known['pid']} on {known['host']} since {known['since']}"
-    except (OSError, ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
+        # It has the lock, and has not said yet who it is.
         return "another process"

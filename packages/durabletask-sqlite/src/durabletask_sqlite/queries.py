@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from durabletask_backend.values import (
     Cursor,
@@ -21,117 +21,110 @@ from durabletask_backend.values import (
 )
 
 from durabletask_sqlite import rows
-from durabletask_sqlite.connection import Database, Row
 
-_ROWS_A_READ = 50
-"""History rows fetched at a time."""
-_KEYS = "json_each(?) AS k CROSS JOIN {table} AS {name} ON {name}.hub = json_extract(k.value, '$[0]') AND {name}.instance_id = json_extract(k.value, '$[1]')"
-_WITH_INPUT = "LEFT JOIN inputs AS p ON p.hub = i.hub AND p.instance_id = i.instance_id"
+_CHUNKS_BYTES = 1 << 20
+"""History is read so much at a time, and whatever one turn has appended over that."""
+_LAST_CHARACTER = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
 
 
-async def get(database: Database, key: InstanceKey, *, payloads: bool) -> Instance | None:
+def get(connection: sqlite3.Connection, key: InstanceKey, *, payloads: bool) -> Instance | None:
     """See `Backend.get`."""
-    select = _select(payloads)
+    row = connection.execute(f"{_select(payloads)} WHERE i.hub = ? AND i.instance_id = ?", key).fetchone()
 
-    for row in await database.read(f"{select} WHERE i.hub = ? AND i.instance_id = ?", key):
-        return rows.instance(row)
-
-    return None
+    return None if row is None else rows.instance(row)
 
 
-async def load(database: Database, keys: Collection[InstanceKey], now: Micros) -> Mapping[InstanceKey, LoadedInstance]:
+def load(
+    connection: sqlite3.Connection, keys: Collection[InstanceKey], *, now: Micros
+) -> Mapping[InstanceKey, LoadedInstance]:
     """See `Backend.load`."""
-    wanted = json.dumps(list(keys))
-    instances, histories, inboxes = await database.read_together(
-        (
-            (
-                f"SELECT {rows.INSTANCE_COLUMNS}, i.output, p.input "
-                f"FROM {_KEYS.format(table='instances', name='i')} {_WITH_INPUT}"
-            ),
-            (wanted,),
-        ),
-        (
-            (
-                "SELECT h.hub, h.instance_id, h.length, h.events "
-                f"FROM {_KEYS.format(table='history', name='h')} ORDER BY h.hub, h.instance_id, h.first"
-            ),
-            (wanted,),
-        ),
-        (
-            (
-                "SELECT m.sequence, m.execution_id, m.due_at, m.front, m.payload, m.hub, m.instance_id "
-                f"FROM {_KEYS.format(table='inbox', name='m')} WHERE m.due_at IS NULL OR m.due_at <= ? "
-                "ORDER BY m.front DESC, m.sequence"
-            ),
-            (wanted, now),
-        ),
-    )
-    chunks: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
-    messages: dict[tuple[str, str], list[Row]] = {}
+    cursor = connection.cursor()
+    loaded: dict[InstanceKey, LoadedInstance] = {}
 
-    for row in histories:
-        chunks.setdefault((row[0], row[1]), []).append((row[2], row[3]))
+    for key in keys:
+        instance = get(connection, key, payloads=True)
 
-    for row in inboxes:
-        messages.setdefault((row[5], row[6]), []).append(row)
+        if instance is None:
+            continue
 
-    loaded = {}
-
-    for row in instances:
-        instance = rows.instance(row)
-        history = chunks.get(instance.key, [])
-        loaded[instance.key] = LoadedInstance(
+        history = cursor.execute(
+            "SELECT length, events FROM history "
+            "WHERE instance = (SELECT number FROM instances WHERE hub = ? AND instance_id = ?) ORDER BY first",
+            key,
+        ).fetchall()
+        inbox = cursor.execute(
+            "SELECT sequence, execution_id, due_at, front, payload FROM inbox "
+            "WHERE hub = ? AND instance_id = ? AND (due_at IS NULL OR due_at <= ?) ORDER BY front DESC, sequence",
+            (*key, now),
+        )
+        loaded[key] = LoadedInstance(
             instance=instance,
             history=b"".join(events for _, events in history),
             history_count=sum(length for length, _ in history),
-            inbox=tuple(map(rows.message, messages.get(instance.key, ()))),
+            inbox=tuple(map(rows.message, inbox)),
         )
 
     return loaded
 
 
-async def history(
-    database: Database, key: InstanceKey, after: int, execution_id: str | None
-) -> AsyncIterator[HistoryChunk]:
-    """See `Backend.history`. Ends early when the history is replaced while it is read."""
-    instance = await get(database, key, payloads=False)
+def history(
+    connection: sqlite3.Connection, key: InstanceKey, *, after: int, execution_id: str | None
+) -> tuple[Sequence[HistoryChunk], str | None]:
+    """Some of an instance's history.
 
-    if instance is None or execution_id not in (None, instance.execution_id):
-        return
+    Args:
+        connection: Where to read.
+        key: Whose.
+        after: From the event at this position, or before it.
+        execution_id: Of this generation; None: of whichever is current.
 
-    while True:
-        page = list(
-            await database.read(
-                "SELECT h.first, h.length, h.events FROM history AS h JOIN instances AS i USING (hub, instance_id) "
-                "WHERE h.hub = ? AND h.instance_id = ? AND h.first + h.length > ? AND i.execution_id = ? "
-                "ORDER BY h.first LIMIT ?",
-                (*key, after, instance.execution_id, _ROWS_A_READ),
-            )
-        )
+    Returns:
+        The chunks, none at the end, and the generation they are of.
+    """
+    chunks: list[HistoryChunk] = []
+    live = connection.execute(
+        "SELECT number, execution_id FROM instances WHERE hub = ? AND instance_id = ?", key
+    ).fetchone()
 
-        for first, length, events in page:
-            yield HistoryChunk(first, length, events)
-            after = first + length
+    if live is None or execution_id not in (None, live[1]):
+        return chunks, execution_id
 
-        if len(page) < _ROWS_A_READ:
-            return
+    number, execution_id = live
+    size = 0
+
+    # The bound on `first` is for the index: what the chunk that holds the position begins with.
+    for row in connection.execute(
+        "SELECT first, length, events FROM history WHERE instance = ?1 AND first + length > ?2 "
+        "AND first >= (SELECT coalesce(max(first), 0) FROM history WHERE instance = ?1 AND first <= ?2) ORDER BY first",
+        (number, after),
+    ):
+        chunks.append(HistoryChunk(*row))
+        size += len(row[2])
+
+        if size >= _CHUNKS_BYTES:
+            break
+
+    return chunks, execution_id
 
 
-async def due(database: Database, after: DueMessage | None, limit: int) -> Sequence[DueMessage]:
+def due(connection: sqlite3.Connection, *, after: DueMessage | None, limit: int) -> Sequence[DueMessage]:
     """See `Backend.due`."""
-    at, sequence = (-1, -1) if after is None else (after.due_at, after.sequence)
-    found = await database.read(
-        "SELECT due_at, sequence, hub, instance_id FROM inbox "
-        "WHERE due_at IS NOT NULL AND (due_at, sequence) > (?, ?) ORDER BY due_at, sequence LIMIT ?",
-        (at, sequence, limit),
+    behind, place = ("", ()) if after is None else ("AND (due_at, sequence) > (?, ?)", after[:2])
+    found = connection.execute(
+        f"SELECT due_at, sequence, hub, instance_id FROM inbox WHERE due_at IS NOT NULL {behind} "
+        "ORDER BY due_at, sequence LIMIT ?",
+        (*place, limit),
     )
 
-    return [DueMessage(row[0], row[1], InstanceKey(row[2], row[3])) for row in found]
+    return [DueMessage(at, sequence, InstanceKey(hub, instance_id)) for at, sequence, hub, instance_id in found]
 
 
-async def instances_with_messages(database: Database, after: InstanceKey | None, limit: int) -> Sequence[InstanceKey]:
+def instances_with_messages(
+    connection: sqlite3.Connection, *, after: InstanceKey | None, limit: int
+) -> Sequence[InstanceKey]:
     """The instances that have messages to deliver at once."""
-    found = await database.read(
+    found = connection.execute(
         "SELECT DISTINCT hub, instance_id FROM inbox WHERE due_at IS NULL AND (hub, instance_id) > (?, ?) "
         "ORDER BY hub, instance_id LIMIT ?",
         (*(after or ("", "")), limit),
@@ -140,9 +133,9 @@ async def instances_with_messages(database: Database, after: InstanceKey | None,
     return [InstanceKey(*row) for row in found]
 
 
-async def open_tasks(database: Database, after: TaskKey | None, limit: int) -> Sequence[Task]:
+def open_tasks(connection: sqlite3.Connection, *, after: TaskKey | None, limit: int) -> Sequence[Task]:
     """The tasks that are not answered."""
-    found = await database.read(
+    found = connection.execute(
         "SELECT hub, instance_id, execution_id, task_id, name, version, out, payload FROM tasks "
         "WHERE (hub, instance_id, execution_id, task_id) > (?, ?, ?, ?) "
         "ORDER BY hub, instance_id, execution_id, task_id LIMIT ?",
@@ -152,15 +145,15 @@ async def open_tasks(database: Database, after: TaskKey | None, limit: int) -> S
     return [rows.task(row) for row in found]
 
 
-async def children(database: Database, key: InstanceKey) -> Sequence[InstanceKey]:
+def children(connection: sqlite3.Connection, key: InstanceKey) -> Sequence[InstanceKey]:
     """See `Backend.children`."""
-    found = await database.read("SELECT hub, instance_id FROM instances WHERE hub = ? AND parent_id = ?", key)
+    found = connection.execute("SELECT hub, instance_id FROM instances WHERE hub = ? AND parent_id = ?", key)
 
     return [InstanceKey(*row) for row in found]
 
 
-async def query(
-    database: Database,
+def query(
+    connection: sqlite3.Connection,
     hub: str,
     where: InstanceFilter,
     *,
@@ -170,74 +163,104 @@ async def query(
     payloads: bool,
 ) -> InstancePage:
     """See `Backend.query`."""
-    sql, parameters = page_query(hub, where, order=order, after=after, limit=limit, payloads=payloads)
-    found = [rows.instance(row) for row in await database.read(sql, parameters)]
+    sql, parameters = page_sql(hub, where, order=order, after=after, limit=limit, payloads=payloads)
+    found = [rows.instance(row) for row in connection.execute(sql, parameters)]
     page = found[:limit]
-    last = page[-1] if len(found) > limit else None
 
-    return InstancePage(instances=tuple(page), next=None if last is None else _cursor(last, order))
+    return InstancePage(instances=tuple(page), next=_place(page[-1], order) if len(found) > limit else None)
 
 
-def page_query(
-    hub: str,
-    where: InstanceFilter,
-    *,
-    order: QueryOrder,
-    after: Cursor | None,
-    limit: int,
-    payloads: bool,
-) -> tuple[str, list[object]]:
-    """The SQL of a page and one row more, and its parameters."""
-    at = "i.created_at" if order is QueryOrder.CREATED else "i.completed_at"
-    conditions = ["i.hub = ?"]
-    parameters: list[object] = [hub]
+def page_sql(
+    hub: str, where: InstanceFilter, *, order: QueryOrder, after: Cursor | None, limit: int, payloads: bool
+) -> tuple[str, Sequence[object]]:
+    """The SQL of a page and one row more, and its parameters.
 
-    for condition, values in _conditions(where, order):
-        conditions.append(condition)
-        parameters.extend(values)
+    Rows come from an index in the order of the page, and never have to be sorted: for several statuses, one run of the index each,
+    merged. What else is asked is checked row by row; a prefix of the id within the index.
+    """
+    selects: list[str] = []
+    parameters: list[object] = []
+    conditions = list(_conditions(where, order, after))
 
-    if after is not None:
-        conditions.append(f"({at}, i.instance_id) > (?, ?)")
-        parameters.extend(after)
+    for index, extra in _runs(where, order):
+        terms = [("i.hub = ?", (hub,)), *extra, *conditions]
+        selects.append(f"{_select(payloads, index)} WHERE {' AND '.join(term for term, _ in terms)}")
+        parameters.extend(value for _, values in terms for value in values)
 
-    parameters.append(limit + 1)
+    at = rows.CREATED_AT if order is QueryOrder.CREATED else rows.COMPLETED_AT
 
     return (
-        f"{_select(payloads)} WHERE {' AND '.join(conditions)} ORDER BY {at}, i.instance_id LIMIT ?",
-        parameters,
+        f"{' UNION ALL '.join(selects)} ORDER BY {at}, {rows.INSTANCE_ID} LIMIT ?",
+        (*parameters, limit + 1),
     )
 
 
-def _conditions(where: InstanceFilter, order: QueryOrder) -> Iterator[tuple[str, Sequence[object]]]:
+_Term = tuple[str, Sequence[object]]
+
+
+def _runs(where: InstanceFilter, order: QueryOrder) -> Iterator[tuple[str, Sequence[_Term]]]:
+    if order is QueryOrder.COMPLETED:
+        marks = ", ".join("?" * len(where.statuses))
+        wanted = [(f"i.status IN ({marks})", sorted(where.statuses))] if where.statuses else []
+        yield "instances_by_completion", wanted
+    elif where.statuses:
+        for status in sorted(where.statuses):
+            yield "instances_by_status", [("i.status = ?", (status,))]
+    else:
+        yield "instances_by_creation", []
+
+
+def _conditions(where: InstanceFilter, order: QueryOrder, after: Cursor | None) -> Iterator[_Term]:
+    at, first = (
+        ("created_at", where.created_from) if order is QueryOrder.CREATED else ("completed_at", where.completed_from)
+    )
+
+    # One lower bound only, so that it is the one that the index is searched with; a cursor is never before the other.
+    if after is not None:
+        yield f"(i.{at}, i.instance_id) > (?, ?)", after
+    elif first is not None:
+        yield f"i.{at} >= ?", (first,)
+
     if order is QueryOrder.COMPLETED:
         yield "i.completed_at IS NOT NULL", ()
 
-    if where.statuses:
-        yield f"i.status IN ({', '.join('?' * len(where.statuses))})", sorted(where.statuses)
-
     for condition, value in (
-        ("i.created_at >= ?", where.created_from),
+        ("i.created_at >= ?", where.created_from if order is QueryOrder.COMPLETED else None),
         ("i.created_at < ?", where.created_to),
-        ("i.completed_at >= ?", where.completed_from),
+        ("i.completed_at >= ?", where.completed_from if order is QueryOrder.CREATED else None),
         ("i.completed_at < ?", where.completed_to),
-        ("i.instance_id >= ?", where.id_prefix),
+        ("i.instance_id >= ?", where.id_prefix or None),
+        ("i.instance_id < ?", _behind(where.id_prefix or "")),
     ):
         if value is not None:
             yield condition, (value,)
 
-    # All that begin with a prefix sort before the prefix with the last of all characters behind it.
-    if where.id_prefix is not None:
-        yield "i.instance_id < ?", (where.id_prefix + "\U0010ffff",)
+
+def _behind(prefix: str) -> str | None:
+    """The least text that sorts behind all that begin with a prefix; None where there is none."""
+    kept = prefix.rstrip(chr(_LAST_CHARACTER))
+
+    if not kept:
+        return None
+
+    code = ord(kept[-1]) + 1
+
+    return kept[:-1] + chr(_SURROGATES.stop if code in _SURROGATES else code)
 
 
-def _select(payloads: bool) -> str:
+def _select(payloads: bool, index: str = "") -> str:
+    indexed = f"INDEXED BY {index}" if index else ""
+
     if payloads:
-        return f"SELECT {rows.INSTANCE_COLUMNS}, i.output, p.input FROM instances AS i {_WITH_INPUT}"
+        return (
+            f"SELECT {rows.INSTANCE_COLUMNS}, i.output, p.input FROM instances AS i {indexed} "
+            "LEFT JOIN inputs AS p ON p.instance = i.number"
+        )
 
-    return f"SELECT {rows.INSTANCE_COLUMNS}, NULL, NULL FROM instances AS i"
+    return f"SELECT {rows.INSTANCE_COLUMNS}, NULL, NULL FROM instances AS i {indexed}"
 
 
-def _cursor(instance: Instance, order: QueryOrder) -> Cursor:
+def _place(instance: Instance, order: QueryOrder) -> Cursor:
     at = instance.created_at if order is QueryOrder.CREATED else instance.completed_at
 
     return Cursor(at or 0, instance.key.instance_id)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from durabletask_backend.mutations import Code, Outcome
 from durabletask_backend.values import Instance, InstanceKey, Message, RuntimeStatus, Task, TaskKey
 
-from durabletask_sqlite.connection import Row
+Row: TypeAlias = tuple[Any, ...]
+"""What sqlite3 gives: its columns have the types of the schema."""
 
 INSTANCE_COLUMNS = (
     "i.hub, i.instance_id, i.execution_id, i.name, i.version, i.status, i.created_at, i.updated_at, i.completed_at, "
     "i.scheduled_at, i.custom_status, i.failure, i.tags, i.parent_id, i.turn, i.turn_context"
 )
 """What `instance` reads, of a table called `i`; then output and input."""
+INSTANCE_ID = 2
+"""The place of that column among INSTANCE_COLUMNS, from 1, for ORDER BY."""
+CREATED_AT = 7
+"""See INSTANCE_ID."""
+COMPLETED_AT = 9
+"""See INSTANCE_ID."""
 
 
 def instance(row: Row) -> Instance:
@@ -42,9 +50,9 @@ def instance(row: Row) -> Instance:
     )
 
 
-def tags_text(tags: object) -> str | None:
+def tags_text(tags: Mapping[str, str]) -> str | None:
     """Tags as they are stored."""
-    return json.dumps(tags) if tags else None
+    return json.dumps(dict(tags)) if tags else None
 
 
 def message(row: Row) -> Message:
@@ -67,12 +75,12 @@ def outcomes(text: str) -> list[Outcome]:
     return [_outcome(entry) for entry in json.loads(text)]
 
 
-def _outcome(entry: tuple[int, int, int | None, list[object]]) -> Outcome:
+def _outcome(entry: Sequence[Any]) -> Outcome:
     code, sequence, status, effects = entry
 
     return Outcome(
         Code(code),
         sequence,
         None if status is None else RuntimeStatus(status),
-        tuple(_outcome(effect) for effect in effects),  # type: ignore[arg-type]
+        tuple(_outcome(effect) for effect in effects),
     )

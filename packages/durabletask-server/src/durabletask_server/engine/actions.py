@@ -111,12 +111,6 @@ def _create_child(draft: Draft, action: pb.OrchestratorAction) -> None:
     created = draft.confirm(action.id).subOrchestrationInstanceCreated
     created.name = child.name
     created.instanceId = instance_id
-
-    try:
-        check_instance_id(instance_id)
-    except InvalidRequestError as error:
-        draft.effects.append(_no_child(draft, action.id, INVALID_ID, str(error)))
-
     execution_id = draft.new_id()
     start = pb.HistoryEvent(eventId=events.NO_ID, timestamp=events.timestamp(draft.at))
     started = start.executionStarted
@@ -145,9 +139,12 @@ def _create_child(draft: Draft, action: pb.OrchestratorAction) -> None:
         if child.tags:
             copy.tags.update(child.tags)
 
-    refused = events.failure(
-        INSTANCE_EXISTS, f"cannot start sub-orchestration {instance_id!r}: a live instance has this id"
-    )
+    try:
+        check_instance_id(instance_id)
+    except InvalidRequestError as error:
+        draft.effects.append(_no_child(draft, action.id, INVALID_ID, str(error)))
+        return
+
     draft.effects.append(
         CreateInstance(
             instance=Instance(
@@ -164,12 +161,21 @@ def _create_child(draft: Draft, action: pb.OrchestratorAction) -> None:
             ),
             start=start.SerializeToString(),
             replace=TERMINAL_STATUSES,
-            on_conflict=AppendMessage(
-                key=parent.key,
-                payload=events.child_failed(draft.at, action.id, refused).SerializeToString(),
-                execution_id=parent.execution_id,
+            on_conflict=_no_child(
+                draft, action.id, INSTANCE_EXISTS, f"a live instance has the id {instance_id!r} already"
             ),
         )
+    )
+
+
+def _no_child(draft: Draft, action_id: int, error_type: str, problem: str) -> AppendMessage:
+    """Tells the instance itself that its sub-orchestration was not started."""
+    refused = events.failure(error_type, f"cannot start the sub-orchestration: {problem}")
+
+    return AppendMessage(
+        key=draft.instance.key,
+        payload=events.child_failed(draft.at, action_id, refused).SerializeToString(),
+        execution_id=draft.instance.execution_id,
     )
 
 

@@ -254,7 +254,9 @@ class _Decider:
         )
 
         # A pause that was asked of this generation holds for the next.
-        pauses = [event for event in self._new_events if event.HasField("executionSuspended")] if followed.suspended else []
+        pauses = (
+            [event for event in self._new_events if event.HasField("executionSuspended")] if followed.suspended else []
+        )
 
         for carried in (*pauses[-1:], *completion.carryoverEvents):
             event = pb.HistoryEvent()

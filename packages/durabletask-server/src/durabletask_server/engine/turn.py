@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import merge
 
 from durabletask_backend.values import Message, Micros
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -80,8 +81,11 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
     terminated: pb.ExecutionTerminatedEvent | None = None
     # No limit stands between an instance and its termination: no worker has to receive that turn.
     limited = all(letter.kind != "executionTerminated" for letter in inbox)
-    # The start comes before what a worker put back of an earlier generation's first turn.
-    waiting = deque(inbox if state.start else sorted(inbox, key=lambda letter: letter.kind != "executionStarted"))
+    waiting = deque(_by_arrival(inbox))
+
+    if state.start is None:
+        # The start comes before what a worker put back of an earlier generation's first turn.
+        waiting = deque(sorted(waiting, key=lambda letter: letter.kind != "executionStarted"))
 
     while waiting and terminated is None:
         letter = waiting.popleft()
@@ -118,6 +122,30 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
             time = max(time, micros(letter.event.timerFired.fireAt))
 
     return _turn(taken, dropped, time, terminated)
+
+
+def _by_arrival(inbox: Sequence[Letter]) -> Iterable[Letter]:
+    """The inbox with the delayed messages where they came due, not where they were sent.
+
+    Otherwise an event that came in time would follow the timer that was to end the wait for it, if both waited for a worker.
+    """
+    delayed = [letter for letter in inbox if letter.message.due_at is not None]
+
+    if not delayed:
+        return inbox
+
+    delayed.sort(key=_arrival)
+
+    return merge(delayed, [letter for letter in inbox if letter.message.due_at is None], key=_arrival)
+
+
+def _arrival(letter: Letter) -> Micros:
+    message = letter.message
+
+    if message.front:
+        return 0
+
+    return micros(letter.event.timestamp) if message.due_at is None else message.due_at
 
 
 def _turn(

@@ -1,5 +1,7 @@
--- What readers see of an instance, and what conditions ask about. Small, for every turn rewrites it.
+-- What readers see of an instance, and what conditions ask about. Small, for every turn rewrites it. What grows with an instance
+-- hangs on `number`, which rises, so that what is written now lies together, however many instances there have been.
 CREATE TABLE instances (
+    number INTEGER PRIMARY KEY,
     hub TEXT NOT NULL,
     instance_id TEXT NOT NULL,
     execution_id TEXT NOT NULL,
@@ -17,7 +19,7 @@ CREATE TABLE instances (
     parent_id TEXT,
     turn INTEGER NOT NULL,
     turn_context BLOB,
-    PRIMARY KEY (hub, instance_id)
+    UNIQUE (hub, instance_id)
 );
 
 CREATE INDEX instances_by_creation ON instances (hub, created_at, instance_id);
@@ -27,21 +29,18 @@ CREATE INDEX instances_by_parent ON instances (hub, parent_id) WHERE parent_id I
 
 -- Apart, so that a turn does not rewrite what never changes and can be large.
 CREATE TABLE inputs (
-    hub TEXT NOT NULL,
-    instance_id TEXT NOT NULL,
-    input TEXT NOT NULL,
-    PRIMARY KEY (hub, instance_id)
+    instance INTEGER PRIMARY KEY,
+    input TEXT NOT NULL
 );
 
--- One row a turn.
+-- One row a turn. With a rowid, for without one what is over a kilobyte would take a page of its own.
 CREATE TABLE history (
-    hub TEXT NOT NULL,
-    instance_id TEXT NOT NULL,
+    instance INTEGER NOT NULL,
     first INTEGER NOT NULL,
     length INTEGER NOT NULL,
     events BLOB NOT NULL,
-    PRIMARY KEY (hub, instance_id, first)
-) WITHOUT ROWID;
+    PRIMARY KEY (instance, first)
+);
 
 -- Messages that no turn has taken. Only what is live is here, and in tasks.
 CREATE TABLE inbox (
