@@ -158,7 +158,8 @@ class Hub(RuleBasedStateMachine):
 
         assert self.world.commit(decision).code is Code.APPLIED
 
-        if decision.state.instance.status in TERMINAL_STATUSES:
+        # Unless a child of the same id took its place at once.
+        if decision.state.instance.status in TERMINAL_STATUSES and self.world.rows[key] is row:
             self.ended.append((row, decision.state.instance))
 
     @rule(data=st.data())

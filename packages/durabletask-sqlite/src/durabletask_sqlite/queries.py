@@ -95,9 +95,9 @@ def history(
 
     # The bound on `first` is for the index: what the chunk that holds the position begins with.
     for row in connection.execute(
-        "SELECT first, length, events FROM history WHERE instance = ?1 AND first + length > ?2 "
-        "AND first >= (SELECT coalesce(max(first), 0) FROM history WHERE instance = ?1 AND first <= ?2) ORDER BY first",
-        (number, after),
+        "SELECT first, length, events FROM history WHERE instance = ? AND first + length > ? "
+        "AND first >= (SELECT coalesce(max(first), 0) FROM history WHERE instance = ? AND first <= ?) ORDER BY first",
+        (number, after, number, after),
     ):
         chunks.append(HistoryChunk(*row))
         size += len(row[2])

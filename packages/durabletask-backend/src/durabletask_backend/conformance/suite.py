@@ -17,19 +17,20 @@ from durabletask_backend.conformance.tasks import TaskConformance
 from durabletask_backend.conformance.turns import TurnConformance
 
 
+# pytest collects the last base first.
 class BackendConformance(
-    HubConformance,
-    CreationConformance,
-    MessageConformance,
-    TurnConformance,
-    TaskConformance,
-    GenerationConformance,
-    PurgingConformance,
-    DelayedConformance,
-    LoadingConformance,
-    QueryConformance,
-    BatchConformance,
-    DurabilityConformance,
     OwnerConformance,
+    DurabilityConformance,
+    BatchConformance,
+    QueryConformance,
+    LoadingConformance,
+    DelayedConformance,
+    PurgingConformance,
+    GenerationConformance,
+    TaskConformance,
+    TurnConformance,
+    MessageConformance,
+    CreationConformance,
+    HubConformance,
 ):
     """Every promise of the contract. Subclass it, override the fixture `backend_factory`, declare what the backend can."""

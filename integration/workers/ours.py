@@ -1,0 +1,54 @@
+"""Our worker with the orchestrator `ledger`: three activities in sequence, then five at a time.
+
+python integration/workers/ours.py localhost:4001
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+from durabletask_worker import ActivityContext, OrchestrationContext, TaskHubGrpcWorker, when_all
+
+WORK = 0.005
+"""Seconds that an activity takes, so that a kill finds some in flight."""
+
+
+def add_one(_: ActivityContext, number: int) -> int:
+    time.sleep(WORK)
+    return number + 1
+
+
+def double(_: ActivityContext, number: int) -> int:
+    time.sleep(WORK)
+    return 2 * number
+
+
+def square(_: ActivityContext, number: int) -> int:
+    time.sleep(WORK)
+    return number**2
+
+
+def entry(_: ActivityContext, numbers: list[int]) -> int:
+    time.sleep(WORK)
+    number, part = numbers
+    return 10 * number + part
+
+
+async def ledger(ctx: OrchestrationContext, number: int) -> int:
+    for step in (add_one, double, square):
+        number = await ctx.call_activity(step, input=number)
+
+    return sum(await when_all([ctx.call_activity(entry, input=[number, part]) for part in range(5)]))
+
+
+if __name__ == "__main__":
+    with TaskHubGrpcWorker(host_address=sys.argv[1]) as worker:
+        worker.add_orchestrator(ledger)
+
+        for activity in (add_one, double, square, entry):
+            worker.add_activity(activity)
+
+        worker.start()
+        signal.sigwait([signal.SIGTERM, signal.SIGINT])

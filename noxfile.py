@@ -1,0 +1,193 @@
+"""The project's tasks. `python3 dev.py nox --list` names them, `python3 dev.py nox -s lint types` runs some.
+
+Sessions without an interpreter of their own run in `.venv`, which `dev.py` makes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+DIST = ROOT / "dist"
+BIN = Path(sys.executable).parent
+UV = str(BIN / "uv")
+PYTHONS = ("3.11", "3.12", "3.13")
+
+PROTOS = {"durabletask-protos", "grpcio", "protobuf", "typing-extensions"}
+BACKEND = {"durabletask-backend"}
+SQLITE = {"durabletask-sqlite", "aiosqlite", *BACKEND}
+CLIENT = {"durabletask-client", *PROTOS}
+WORKER = {"durabletask-worker", *CLIENT}
+SERVER = {"durabletask-server", *PROTOS, *SQLITE}
+WHEELS = {
+    "durabletask-protos": PROTOS,
+    "durabletask-backend": BACKEND,
+    "durabletask-sqlite": SQLITE,
+    "durabletask-client": CLIENT,
+    "durabletask-worker": WORKER,
+    "durabletask-server": SERVER,
+}
+"""Each package, with all that may arrive in an environment when it alone is installed."""
+
+# pyenv hides the interpreters it has behind shims that work for one version at a time.
+_PYENV = sorted(Path(os.environ.get("PYENV_ROOT", "/nonexistent")).glob("versions/3.1[1-3].*/bin"))
+os.environ["PATH"] = os.pathsep.join([*map(str, _PYENV), os.environ["PATH"]])
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on each Python that is installed; arguments go to pytest."""
+    sync = ["sync", "--quiet", "--inexact", "--group", "dev", "--python", session.virtualenv.location]
+    session.run_install(UV, *sync, env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}, external=True)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check style, format, and the directions of imports."""
+    session.run(sys.executable, "-m", "ruff", "check")
+    session.run(sys.executable, "-m", "ruff", "format", "--check")
+    session.run(str(BIN / "lint-imports"), "--no-cache")
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    for package in sorted((ROOT / "packages").iterdir()):
+        session.run(
+            sys.executable,
+            "-m",
+            "mypy",
+            *existing(*(package / name for name in ("src", "tests", "benchmarks", "generate.py"))),
+        )
+
+    for folder in existing(ROOT / "integration", ROOT / "benchmarks"):
+        session.run(sys.executable, "-m", "mypy", folder)
+
+    session.run(sys.executable, "-m", "mypy", "examples", env={"MYPYPATH": "examples"})
+    session.run(sys.executable, "-m", "mypy", "dev.py", "noxfile.py")
+
+
+@nox.session(venv_backend="none")
+def protos(session: nox.Session) -> None:
+    """Regenerate the protocol's Python code; with `-- --check` only compare."""
+    # Apart from the workspace: what the generators emit sets the oldest grpcio and protobuf we work with.
+    generators = ["--with=grpcio-tools==1.72.2", "--with=mypy-protobuf==5.1.0", "--with=setuptools<81"]
+    program = ["packages/durabletask-protos/generate.py", *session.posargs]
+    session.run(UV, "run", "--isolated", "--no-project", *generators, "python", *program)
+
+
+@nox.session(venv_backend="none")
+def pins(session: nox.Session) -> None:
+    """Write today's versions of all dependencies into `pyproject.toml`."""
+    root = ROOT / "pyproject.toml"
+    before, rest = root.read_text("utf-8").split("constraint-dependencies = [", 1)
+    after = rest.split("]\n", 1)[1] if rest.startswith("]") else rest.split("\n]\n", 1)[1]
+
+    # Resolved in a copy without the old pins, which would otherwise hold.
+    copy = Path(session.create_tmp())
+    for member in ROOT.glob("packages/*/pyproject.toml"):
+        target = copy / member.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(member, target)
+
+    (copy / "pyproject.toml").write_text(f"{before}constraint-dependencies = []\n{after}", "utf-8")
+    (copy / "uv.lock").unlink(missing_ok=True)
+    export = ["export", "--quiet", "--all-packages", "--all-groups", "--all-extras", "--no-emit-workspace"]
+    plain = ["--no-hashes", "--no-annotate", "--no-header"]
+    exported = subprocess.run([UV, *export, *plain], cwd=copy, check=True, stdout=subprocess.PIPE, text=True).stdout
+    listed = "".join(f'    "{line.replace(" ; ", "; ")}",\n' for line in exported.replace('"', "'").splitlines())
+    root.write_text(f"{before}constraint-dependencies = [\n{listed}]\n{after}", "utf-8")
+    session.log(f"{len(exported.splitlines())} pins; now run `python3 dev.py test`")
+
+
+@nox.session(venv_backend="none")
+def build(session: nox.Session) -> None:
+    """Build every package's wheel and source distribution into dist/."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    session.run(UV, "build", "--quiet", "--all-packages", "--out-dir", str(DIST))
+    session.log("built " + ", ".join(path.name for path in sorted(DIST.glob("*.whl"))))
+
+
+@nox.session(requires=["build"])
+@nox.parametrize("package", list(WHEELS))
+def wheels(session: nox.Session, package: str) -> None:
+    """Install a built wheel into an empty environment: it imports, and nothing came along that it does not need."""
+    install_wheels(session, package)
+    listed = "from importlib.metadata import distributions; print(*(found.name for found in distributions()))"
+    found = {re.sub(r"[-_.]+", "-", name).lower() for name in python(session, listed).split()}
+
+    if found != WHEELS[package]:
+        session.error(f"{package} brought {sorted(found)} and should bring {sorted(WHEELS[package])}")
+
+    module = package.replace("-", "_")
+    where = Path(python(session, f"import {module}; print({module}.__file__)").strip())
+    if not where.is_relative_to(Path(session.virtualenv.location).resolve()):
+        session.error(f"{module} was imported from {where}, not from the wheel")
+
+    if package == "durabletask-server":
+        session.run("durabletask-server", "--help", silent=True)
+
+
+@nox.session(requires=["build"])
+def quickstart(session: nox.Session) -> None:
+    """Run the quickstart from the built wheels alone."""
+    install_wheels(session, "durabletask-worker", "durabletask-server")
+    apart = Path(session.create_tmp()) / "examples"
+    shutil.rmtree(apart, ignore_errors=True)
+    shutil.copytree(ROOT / "examples", apart, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    session.chdir(apart)
+    session.run("python", "quickstart.py")
+
+
+@nox.session(requires=["build"])
+def floors(session: nox.Session) -> None:
+    """Run the packages' tests from the built wheels with the oldest dependencies that they say they work with."""
+    tools = ["pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "psutil"]
+    session.install("--quiet", "--resolution=lowest-direct", *map(str, DIST.glob("*.whl")))
+    session.install("--quiet", *tools)
+    session.run("python", "-P", "-m", "pytest", "packages", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def integration(session: nox.Session) -> None:
+    """Run the tests with real processes: kill -9, and the SDK from PyPI in an environment of its own."""
+    session.run(sys.executable, "-m", "pytest", "integration", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Measure; quickly, unless arguments for benchmarks/bench.py are given."""
+    session.run(sys.executable, "benchmarks/bench.py", *(session.posargs or ["--quick"]))
+
+
+def install_wheels(session: nox.Session, *packages: str) -> None:
+    """Install packages of ours from dist/, and only what they declare, in the pinned versions."""
+    constraints = DIST / "constraints.txt"
+    built = [f"{path.name.split('-')[0].replace('_', '-')} @ {path.as_uri()}" for path in DIST.glob("*.whl")]
+    pinned = nox.project.load_toml("pyproject.toml")["tool"]["uv"]["constraint-dependencies"]
+    # A constraint with an address, so that a package of the same name elsewhere is never taken.
+    constraints.write_text("\n".join([*built, *pinned]), "utf-8")
+    session.install("--quiet", "--constraint", str(constraints), *packages)
+
+
+def python(session: nox.Session, code: str) -> str:
+    """What `code` prints, run by the session's Python with nothing of the clone on its path."""
+    return str(session.run("python", "-I", "-c", code, silent=True))
+
+
+def existing(*paths: Path) -> list[str]:
+    """Those that are there."""
+    return [str(path) for path in paths if path.exists()]

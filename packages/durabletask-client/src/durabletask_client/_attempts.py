@@ -1,0 +1,110 @@
+"""When a call that failed is sent again, and when its failure is final."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from math import inf
+from typing import TypeVar
+
+import grpc
+
+from durabletask_client.backoff import Backoff
+from durabletask_client.calls import Call, Repeat
+from durabletask_client.errors import InvalidRequestError
+
+Response = TypeVar("Response")
+Result = TypeVar("Result")
+
+_logger = logging.getLogger("durabletask_client")
+
+# A short cap costs no one anything: how often the network is bothered is up to the channel.
+_BACKOFF = Backoff(cap=1.0)
+
+_WAIT_GOES_ON = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        # A server that shuts down cancels what it holds open, and a server may limit how long it holds a call open.
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
+)
+
+
+class Attempts:
+    """The tries of one call: how long each may take, and how long to pause between them.
+
+    Args:
+        call: The call.
+        patience: Seconds for which a call with `Repeat.BRIEFLY` is tried.
+        timeout: Seconds for which the caller wants to wait; None for as long as it takes.
+        clock: Gives seconds that only grow.
+        backoff: How long to pause.
+
+    Raises:
+        InvalidRequestError: `timeout` is not positive.
+    """
+
+    def __init__(
+        self,
+        call: Call[Response, Result],
+        *,
+        patience: float,
+        timeout: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Backoff = _BACKOFF,
+    ) -> None:
+        if timeout is not None and not timeout > 0:
+            raise InvalidRequestError(f"timeout: {timeout} is not a positive number of seconds; None waits without end")
+
+        now = clock()
+        self._call = call
+        self._timeout = timeout
+        self._end = now + (patience if call.repeat is Repeat.BRIEFLY else inf if timeout is None else timeout)
+        self._clock = clock
+        self._backoff = backoff
+        self._began = now
+        self._failures = 0
+
+    def begin(self) -> float | None:
+        """Begin a try.
+
+        Returns:
+            The seconds that it may take; None without limit.
+        """
+        self._began = self._clock()
+
+        return None if self._timeout is None else max(0.0, self._end - self._began)
+
+    def pause_after(self, error: grpc.RpcError) -> float:
+        """Judge a try that failed.
+
+        Args:
+            error: What gRPC raised.
+
+        Returns:
+            The seconds to pause before the next try.
+
+        Raises:
+            TimeoutError: The caller's time is over.
+            DurableTaskClientError: Any other failure that is final.
+        """
+        code, now = error.code(), self._clock()
+        waits = self._call.repeat is Repeat.UNTIL_TIMEOUT and code in _WAIT_GOES_ON
+
+        if waits and now >= self._end:
+            last = "" if code is grpc.StatusCode.DEADLINE_EXCEEDED else f"; at last: {error.details()} ({code.name})"
+            raise TimeoutError(f"{self._call} took longer than {self._timeout} s{last}") from error
+
+        insists = self._call.repeat is Repeat.BRIEFLY and code is grpc.StatusCode.UNAVAILABLE and now < self._end
+
+        if not (waits or insists):
+            raise self._call.refusal(code, error.details()) from error
+
+        # A try that was held open for long had found a server: what ended it is a new misfortune.
+        self._failures = 1 if now - self._began > self._backoff.cap else self._failures + 1
+        pause = min(self._backoff.delay(self._failures), self._end - now)
+        _logger.info("%s: %s (%s); trying again in %.2f s", self._call, error.details(), code.name, pause)
+
+        return pause

@@ -1,0 +1,92 @@
+"""What goes wrong in a worker, and how orchestrator code learns of it."""
+
+from __future__ import annotations
+
+from durabletask_client.models import FailureDetails
+
+__all__ = [
+    "ActivityNotRegisteredError",
+    "DurableTaskWorkerError",
+    "NonDeterminismError",
+    "OrchestrationUnloaded",
+    "OrchestratorNotRegisteredError",
+    "RegistrationError",
+    "TaskFailedError",
+]
+
+
+class DurableTaskWorkerError(Exception):
+    """The root of every error of this package."""
+
+
+class RegistrationError(DurableTaskWorkerError, ValueError):
+    """A function cannot be registered: its name is taken or unknown, or its parameters do not fit."""
+
+
+class OrchestratorNotRegisteredError(DurableTaskWorkerError):
+    """An orchestration names an orchestrator that this worker does not have; it ends as FAILED.
+
+    Args:
+        name: The name it asks for.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"orchestrator {name!r} is not registered with this worker; register it before the worker starts"
+        )
+        self.name = name
+
+
+class ActivityNotRegisteredError(DurableTaskWorkerError):
+    """A task names an activity that this worker does not have; it fails, and is not retried.
+
+    Args:
+        name: The name it asks for.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"activity {name!r} is not registered with this worker; register it before the worker starts")
+        self.name = name
+
+
+class TaskFailedError(DurableTaskWorkerError):
+    """An activity or a sub-orchestration failed, and no retry is left. Raised where the orchestrator waits for it.
+
+    Args:
+        what: What failed, as in "activity 'pay'".
+        details: Why, as whoever ran it reported.
+    """
+
+    def __init__(self, what: str, details: FailureDetails) -> None:
+        super().__init__(f"{what} failed: {details.message}")
+        self.what = what
+        self.details = details
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.what, self.details)
+
+
+class NonDeterminismError(DurableTaskWorkerError):
+    """Orchestrator code does what cannot be replayed, or not what its history says it did. The orchestration ends as FAILED.
+
+    Args:
+        message: What is wrong, and what to do instead.
+        step: The number of the step that differs; None where it is not about a step.
+        recorded: What the history has at this step.
+        done: What the code did at this step.
+    """
+
+    def __init__(
+        self, message: str, *, step: int | None = None, recorded: str | None = None, done: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.step = step
+        self.recorded = recorded
+        self.done = done
+
+
+class OrchestrationUnloaded(BaseException):
+    """Unwinds orchestrator code that is being unloaded between two turns and still calls its context, in a `finally` say.
+
+    It derives from BaseException, so that no `except Exception` of the orchestrator takes it for a failure.
+    """

@@ -1,0 +1,113 @@
+"""External events: who waits for which, and those that nobody waited for yet. Names are compared without regard to case."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+
+from durabletask_protos import orchestrator_service_pb2 as pb
+
+from durabletask_worker.execution.tasks import OpenTask, Waiter
+
+__all__ = ["EventTask", "Mailbox"]
+
+
+class EventTask(OpenTask[object]):
+    """The wait for one external event.
+
+    Args:
+        mailbox: Where the event will come.
+        name: The event's name.
+        decode: Turns its payload into its value.
+    """
+
+    __slots__ = ("_decode", "_mailbox", "name", "on_received")
+
+    def __init__(self, mailbox: Mailbox, name: str, decode: Callable[[str | None], object]) -> None:
+        super().__init__()
+        self.name = name
+        self.on_received: Callable[[], None] | None = None
+        self._mailbox = mailbox
+        self._decode = decode
+
+    def join(self, waiter: Waiter) -> None:
+        """See `Task.join`."""
+        super().join(waiter)
+        self._mailbox.listen(self)
+
+    def leave(self, waiter: Waiter) -> None:
+        """See `Task.leave`."""
+        super().leave(waiter)
+
+        if not self._waiters:
+            self._mailbox.stop_listening(self)
+
+    def receive(self, event: pb.EventRaisedEvent) -> None:
+        """Take the event."""
+        try:
+            value = self._decode(event.input.value if event.HasField("input") else None)
+        except Exception as error:  # noqa: BLE001 - a converter may raise anything, and the orchestrator is to see it
+            self.fail(error)
+        else:
+            self.complete(value)
+
+        if self.on_received is not None:
+            self.on_received()
+
+    def expire(self, timeout: timedelta) -> None:
+        """Give up waiting."""
+        self._mailbox.stop_listening(self)
+        self.fail(TimeoutError(f"the event {self.name!r} did not come within {timeout}"))
+
+
+class Mailbox:
+    """Where external events come in."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[EventTask]] = {}
+        self._unread: dict[str, deque[tuple[int, pb.HistoryEvent]]] = {}
+        self._arrivals = 0
+
+    def deliver(self, event: pb.HistoryEvent) -> None:
+        """Give an event to who has listened longest, or keep it."""
+        name = event.eventRaised.name.casefold()
+        listeners = self._listeners.get(name)
+
+        if listeners:
+            listeners.pop(0).receive(event.eventRaised)
+        else:
+            self._arrivals += 1
+            self._unread.setdefault(name, deque()).append((self._arrivals, event))
+
+    def listen(self, task: EventTask) -> None:
+        """Give a wait the oldest unread event of its name, or the next that comes. Without effect if it listens already."""
+        name = task.name.casefold()
+        unread = self._unread.get(name)
+
+        if unread:
+            task.receive(unread.popleft()[1].eventRaised)
+
+            return
+
+        listeners = self._listeners.setdefault(name, [])
+
+        if task not in listeners:
+            listeners.append(task)
+
+    def stop_listening(self, task: EventTask) -> None:
+        """Leave events for others."""
+        listeners = self._listeners.get(task.name.casefold(), [])
+
+        if task in listeners:
+            listeners.remove(task)
+
+    def close(self) -> None:
+        """Have nobody listen any more; what comes from now on stays unread."""
+        self._listeners.clear()
+
+    def unread(self) -> list[pb.HistoryEvent]:
+        """The events that nobody took, in the order in which they came."""
+        arrivals = [arrival for unread in self._unread.values() for arrival in unread]
+
+        return [event for _, event in sorted(arrivals, key=lambda arrival: arrival[0])]
