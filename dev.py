@@ -136,7 +136,7 @@ def environment() -> dict[str, str]:
 
     # Behind a proxy that opens TLS, only the system knows whom to trust; a bare container may have no such list at all.
     trusted = ssl.get_default_verify_paths()
-    if trusted.cafile or trusted.capath or sys.platform != "linux":
+    if trusted.cafile or any(Path(trusted.capath or os.devnull).glob("*")) or sys.platform != "linux":
         variables.setdefault("UV_SYSTEM_CERTS", "true")
 
     return variables

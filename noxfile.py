@@ -66,12 +66,8 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
     for package in sorted((ROOT / "packages").iterdir()):
-        session.run(
-            sys.executable,
-            "-m",
-            "mypy",
-            *existing(*(package / name for name in ("src", "tests", "benchmarks", "generate.py"))),
-        )
+        parts = existing(*(package / name for name in ("src", "tests", "benchmarks", "generate.py")))
+        session.run(sys.executable, "-m", "mypy", *parts)
 
     for folder in existing(ROOT / "integration", ROOT / "benchmarks"):
         session.run(sys.executable, "-m", "mypy", folder)
@@ -156,7 +152,7 @@ def quickstart(session: nox.Session) -> None:
 def floors(session: nox.Session) -> None:
     """Run the packages' tests from the built wheels with the oldest dependencies that they say they work with."""
     tools = ["pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "psutil"]
-    session.install("--quiet", "--resolution=lowest-direct", *map(str, DIST.glob("*.whl")))
+    session.install("--quiet", "--no-config", "--resolution=lowest", *map(str, DIST.glob("*.whl")))
     session.install("--quiet", *tools)
     session.run("python", "-P", "-m", "pytest", "packages", *session.posargs)
 
@@ -174,12 +170,11 @@ def bench(session: nox.Session) -> None:
 
 
 def install_wheels(session: nox.Session, *packages: str) -> None:
-    """Install packages of ours from dist/, and only what they declare, in the pinned versions."""
-    constraints = DIST / "constraints.txt"
-    built = [f"{path.name.split('-')[0].replace('_', '-')} @ {path.as_uri()}" for path in DIST.glob("*.whl")]
-    pinned = nox.project.load_toml("pyproject.toml")["tool"]["uv"]["constraint-dependencies"]
+    """Install packages of ours from dist/, and only what they declare; uv takes the pins from `pyproject.toml`."""
+    constraints = Path(session.create_tmp()) / "wheels.txt"
     # A constraint with an address, so that a package of the same name elsewhere is never taken.
-    constraints.write_text("\n".join([*built, *pinned]), "utf-8")
+    built = [f"{path.name.split('-')[0].replace('_', '-')} @ {path.as_uri()}\n" for path in DIST.glob("*.whl")]
+    constraints.write_text("".join(built), "utf-8")
     session.install("--quiet", "--constraint", str(constraints), *packages)
 
 

@@ -115,6 +115,11 @@ def test_other_writes_are_never_repeated(code: grpc.StatusCode, error: type[Exce
         Attempts(EVENT, patience=10, timeout=None).pause_after(failure(code))
 
 
+def test_a_timeout_beyond_all_clocks_is_no_deadline() -> None:
+    assert Attempts(WAIT, patience=0, timeout=float("inf")).begin() is None
+    assert Attempts(WAIT, patience=0, timeout=1e18).begin() is None
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 def test_a_timeout_has_to_be_positive(timeout: float) -> None:
     with pytest.raises(InvalidRequestError, match=r"^timeout: "):

@@ -148,6 +148,7 @@ async def test_the_history_of_an_unknown_instance_is_not_found(sidecar: Sidecar)
         (start("a", name=""), "name"),
         (start("@entity@key"), "instanceId"),
         (start("x" * 2000), "instanceId"),
+        (start("with a \0"), "instanceId"),
     ],
 )
 async def test_a_start_that_cannot_be_names_the_field(

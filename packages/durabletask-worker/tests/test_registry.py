@@ -97,25 +97,26 @@ def test_registries_compose() -> None:
     assert shared.find_orchestrator("order") is None
 
     other = Registry()
-    other.add_orchestrator(pay, name="new")
-    other.add_activity(order, name="pay")
+
+    def another(_: ActivityContext) -> None: ...
+
+    other.add_orchestrator(another)
+    other.add_activity(another, name="pay")
 
     with pytest.raises(RegistrationError, match="'pay' is registered already"):
         mine.include(other)
 
-    assert mine.find_orchestrator("new") is None
+    assert mine.find_orchestrator("another") is None
 
 
 def test_a_worker_adds_to_the_registry_that_it_is_given() -> None:
     registry = Registry()
     worker = TaskHubGrpcWorker(registry=registry)
 
-    assert worker.add_orchestrator(order, name="orders") == "orders"
+    assert worker.add_orchestrator(order) == "order"
     assert worker.add_activity(pay) == "pay"
-    assert registry.find_orchestrator("orders") is not None
+    assert registry.find_orchestrator("order") is not None
     assert registry.find_activity("pay") is not None
-
-    del order.__durabletask_name__  # type: ignore[attr-defined]
 
 
 def no_parameter() -> None: ...
@@ -133,8 +134,8 @@ def test_parameters_that_do_not_fit(function: Any) -> None:
 
 def optional(ctx: ActivityContext, a: int = 1, b: int = 2) -> None: ...
 def anything(*arguments: object) -> None: ...
-def generates(ctx: OrchestrationContext, a: list[int]) -> Generator[Any, Any, str]:
-    yield
+def generates(ctx: OrchestrationContext, a: list[int]) -> Generator[Any, str, str]:
+    return (yield)
 
 
 def promises(ctx: ActivityContext) -> Awaitable[int]:
@@ -145,7 +146,7 @@ def unresolved(ctx: ActivityContext, a: Missing) -> Missing:  # type: ignore[nam
     raise AssertionError
 
 
-class Callable_:
+class Payer:
     async def __call__(self, ctx: ActivityContext, a: int) -> str:
         raise AssertionError
 
@@ -163,8 +164,8 @@ class Callable_:
         (generates, (True, False, list[int], str, False)),
         (promises, (False, False, None, int, False)),
         (unresolved, (True, False, None, None, False)),
-        (Callable_(), (True, False, int, str, True)),
-        (Callable_().method, (True, False, int, str, False)),
+        (Payer(), (True, False, int, str, True)),
+        (Payer().method, (True, False, int, str, False)),
     ],
 )
 def test_what_is_read_from_a_function(function: Any, expected: tuple[object, ...]) -> None:

@@ -15,7 +15,7 @@ SECOND = timedelta(seconds=1)
 def delays(policy: RetryPolicy, attempts: int, now: datetime = BEGIN) -> list[float | None]:
     found = [policy.next_delay(attempt, BEGIN, now) for attempt in range(1, attempts + 1)]
 
-    return [delay and delay.total_seconds() for delay in found]
+    return [None if delay is None else delay.total_seconds() for delay in found]
 
 
 def test_delays_grow_to_the_limit_until_attempts_are_used_up() -> None:

@@ -112,6 +112,7 @@ class Backend(Protocol):
             outcomes are returned.
 
         Raises:
+            HubMissingError: An instance of the batch is of a hub that does not exist; nothing was applied.
             LeaseLostError: The lease is not the owner's current one; nothing was applied.
             StorageFailedError: The store failed; whether the batch was applied is for `outcomes` to tell.
         """

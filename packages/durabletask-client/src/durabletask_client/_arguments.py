@@ -33,7 +33,7 @@ def orchestrator_name(orchestrator: Orchestrator[Any]) -> str:
 def text(argument: str, value: object) -> str:
     # Python does not hold callers to the annotation, and protobuf's own complaint would not name the argument.
     if not isinstance(value, str) or not value:
-        raise InvalidRequestError(f"{argument}: {value!r} is not a text that is not empty")
+        raise InvalidRequestError(f"{argument}: {value!r} is not acceptable; it has to be text, and not empty")
 
     return value
 
@@ -48,7 +48,7 @@ def timestamp(argument: str, moment: datetime | None) -> timestamp_pb2.Timestamp
 
     if moment.utcoffset() is None:
         raise InvalidRequestError(
-            f"{argument}: {moment} has no time zone; use an aware datetime, such as datetime.now(timezone.utc)"
+            f"{argument}: {moment} has no time zone; use an aware datetime, such as datetime.now(UTC)"
         )
 
     proto = timestamp_pb2.Timestamp()
@@ -75,11 +75,10 @@ def statuses(statuses: Collection[OrchestrationStatus] | None) -> list[pb.Orches
 
 
 def reuse_policy(policy: OrchestrationIdReusePolicy | None) -> pb.OrchestrationIdReusePolicy | None:
-    return (
-        None
-        if policy is None
-        else pb.OrchestrationIdReusePolicy(replaceableStatus=statuses(policy.replaceable_statuses))
-    )
+    if policy is None:
+        return None
+
+    return pb.OrchestrationIdReusePolicy(replaceableStatus=statuses(policy.replaceable_statuses))
 
 
 def tags(tags: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -94,6 +93,6 @@ def tags(tags: Mapping[str, str] | None) -> Mapping[str, str]:
 
 def count(argument: str, number: int | None) -> int:
     if number is not None and not 1 <= number < 2**31:
-        raise InvalidRequestError(f"{argument}: {number} is not a number of 1 or more that fits 32 bits")
+        raise InvalidRequestError(f"{argument}: {number} is not between 1 and {2**31 - 1}")
 
     return number or 0

@@ -22,6 +22,9 @@ _logger = logging.getLogger("durabletask_client")
 # A short cap costs no one anything: how often the network is bothered is up to the channel.
 _BACKOFF = Backoff(cap=1.0)
 
+_LONGEST_DEADLINE = 1e9
+"""Seconds; gRPC hangs on deadlines that its clock cannot express, and nobody will see the end of these."""
+
 _WAIT_GOES_ON = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -75,7 +78,9 @@ class Attempts:
         """
         self._began = self._clock()
 
-        return None if self._timeout is None else max(0.0, self._end - self._began)
+        remaining = max(0.0, self._end - self._began)
+
+        return None if self._timeout is None or remaining > _LONGEST_DEADLINE else remaining
 
     def pause_after(self, error: grpc.RpcError) -> float:
         """Judge a try that failed.

@@ -166,12 +166,14 @@ class AsyncTaskHubGrpcClient:
             )
         )
 
-    async def get_all_orchestration_states(self) -> list[OrchestrationState]:
-        """Read where all orchestrations stand, without payloads (`QueryInstances`).
+    async def get_all_orchestration_states(
+        self, orchestration_query: OrchestrationQuery | None = None
+    ) -> list[OrchestrationState]:
+        """Read where all orchestrations stand (`QueryInstances`, page after page).
 
         Arguments, result and errors are those of `TaskHubGrpcClient.get_all_orchestration_states`.
         """
-        return await self.get_orchestration_state_by(OrchestrationQuery())
+        return await self.get_orchestration_state_by(orchestration_query or OrchestrationQuery())
 
     async def get_orchestration_state_by(self, query: OrchestrationQuery) -> list[OrchestrationState]:
         """Read where all orchestrations stand that match a query (`QueryInstances`, page after page).

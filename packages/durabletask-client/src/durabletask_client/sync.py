@@ -195,13 +195,18 @@ class TaskHubGrpcClient:
             )
         )
 
-    def get_all_orchestration_states(self) -> list[OrchestrationState]:
-        """Read where all orchestrations stand, without payloads (`QueryInstances`).
+    def get_all_orchestration_states(
+        self, orchestration_query: OrchestrationQuery | None = None
+    ) -> list[OrchestrationState]:
+        """Read where all orchestrations stand (`QueryInstances`, page after page).
+
+        Args:
+            orchestration_query: Conditions, as for `get_orchestration_state_by`; None for none, and no payloads.
 
         Returns:
             Their states, oldest first.
         """
-        return self.get_orchestration_state_by(OrchestrationQuery())
+        return self.get_orchestration_state_by(orchestration_query or OrchestrationQuery())
 
     def get_orchestration_state_by(self, query: OrchestrationQuery) -> list[OrchestrationState]:
         """Read where all orchestrations stand that match a query (`QueryInstances`, page after page).

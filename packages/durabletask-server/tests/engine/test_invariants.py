@@ -8,7 +8,7 @@ from itertools import count
 from typing import NamedTuple
 
 from durabletask_backend.mutations import Code
-from durabletask_backend.values import TERMINAL_STATUSES, Instance, RuntimeStatus
+from durabletask_backend.values import TERMINAL_STATUSES, Instance, InstanceKey, Message, RuntimeStatus, Task, TaskKey
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.engine.orchestration import Decision
 from durabletask_server.engine.turn import open_letter
@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from .scripts import activity, child, complete, continue_as_new, fail, raised, send, stop, timer
 from .world import SECOND, Row, World, describe
 
-IDS = ["x", "y", "z"]
+IDS = ["x", "y"]
 CHILD_OF = {"a": "b", "b": "c", "c": None}
 """What each orchestrator starts as its child, so that the trees are low."""
 
@@ -38,9 +38,15 @@ class Plan(NamedTuple):
     processed: int
 
 
-steps = st.builds(Step, st.sampled_from(["task", "timer", "child", "send", "stop"]), st.sampled_from([*IDS, ""]))
-ends = st.sampled_from(["", "", "", "", "complete", "fail", "cancel", "continue"])
-plans = st.lists(st.builds(Plan, st.lists(steps, max_size=3), ends, st.integers(0, 4)), min_size=1, max_size=4)
+steps = st.builds(
+    Step,
+    st.sampled_from(["task", "task", "timer", "timer", "child", "child", "send", "stop"]),
+    st.sampled_from([*IDS, ""]),
+)
+ends = st.sampled_from(["", "", "", "", "", "", "complete", "fail", "cancel", "continue", "continue"])
+plans = st.lists(
+    st.builds(Plan, st.lists(steps, min_size=1, max_size=3), ends, st.integers(0, 4)), min_size=1, max_size=4
+)
 ids = st.sampled_from(IDS)
 
 
@@ -85,7 +91,7 @@ class Planned:
 
 
 class Hub(RuleBasedStateMachine):
-    """Instances x, y and z, their children, and all that can happen to them."""
+    """Instances x and y, their children, and all that can happen to them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,35 +99,36 @@ class Hub(RuleBasedStateMachine):
         self.raised: dict[str, Row] = {}
         """The instance that each external event was raised to, by the event's name."""
         self.ended: list[tuple[Row, Instance]] = []
-        self.stale: list[Decision] = []
+        self.decided: list[Decision] = []
 
     @initialize(a=plans, b=plans, c=plans)
-    def workers(self, a: list[Plan], b: list[Plan], c: list[Plan]) -> None:
+    def begin(self, a: list[Plan], b: list[Plan], c: list[Plan]) -> None:
         for name, turns in (("a", a), ("b", b), ("c", c)):
             self.world.orchestrators[name] = Planned(self.world, CHILD_OF[name], turns)
+
+        for instance_id in IDS:
+            self.world.start("a", instance_id)
 
     @rule(instance_id=ids, name=st.sampled_from(["a", "b", "c"]), delay=st.sampled_from([0, 0, SECOND]))
     def start(self, instance_id: str, name: str, delay: int) -> None:
         self.world.start(name, instance_id, due=self.world.now + delay if delay else 0)
 
-    @rule(instance_id=ids)
-    def raise_event(self, instance_id: str) -> None:
-        name = f"{len(self.raised):04}"
+    @rule(instance_id=ids, times=st.integers(1, 3))
+    def raise_events(self, instance_id: str, times: int) -> None:
+        for _ in range(times):
+            name = f"{len(self.raised):04}"
 
-        if self.world.raise_event(instance_id, name).code is Code.APPLIED:
-            self.raised[name] = self.world.row(instance_id)
+            if self.world.raise_event(instance_id, name).code is Code.APPLIED:
+                self.raised[name] = self.world.row(instance_id)
 
-    @rule(instance_id=ids)
-    def suspend(self, instance_id: str) -> None:
-        self.world.suspend(instance_id)
-
-    @rule(instance_id=ids)
-    def resume(self, instance_id: str) -> None:
-        self.world.resume(instance_id)
-
-    @rule(instance_id=ids, recursive=st.booleans())
-    def terminate(self, instance_id: str, recursive: bool) -> None:
-        self.world.terminate(instance_id, "enough", recursive=recursive)
+    @rule(instance_id=ids, what=st.sampled_from(["suspend", "resume", "suspend", "resume", "end", "end all"]))
+    def control(self, instance_id: str, what: str) -> None:
+        if what == "suspend":
+            self.world.suspend(instance_id)
+        elif what == "resume":
+            self.world.resume(instance_id)
+        else:
+            self.world.terminate(instance_id, "enough", recursive=what == "end all")
 
     @rule(micros=st.sampled_from([1, SECOND, -SECOND]))
     def time_passes(self, micros: int) -> None:
@@ -138,45 +145,51 @@ class Hub(RuleBasedStateMachine):
             if twice:
                 assert self.world.answer(task.instance_id, task.task_id).code is Code.MISSING
 
-    @rule(data=st.data(), crash=st.booleans())
-    def turn(self, data: st.DataObject, crash: bool) -> None:
-        """A turn of any instance, which is committed unless the process ends before."""
-        if not self.world.rows:
-            return
-
+    @rule(data=st.data())
+    def decide(self, data: st.DataObject) -> None:
+        """Any instance takes a turn, which is decided; it is committed later, or never if the process ends before."""
         key = data.draw(st.sampled_from(sorted(self.world.rows)))
-        row = self.world.rows[key]
         decision = self.world.decide(key.instance_id)
 
-        if decision is None:
+        if decision is not None:
+            self.decided.append(decision)
+
+    @rule(data=st.data())
+    def commit(self, data: st.DataObject) -> None:
+        """What was decided is committed, if nothing else was meanwhile. A stale turn is refused whole."""
+        if not self.decided:
             return
 
-        self.stale.append(decision)
+        decision = data.draw(st.sampled_from(self.decided[::-1]))
+        mutation = decision.mutation
+        row = self.world.rows.get(mutation.key)
 
-        if crash:
-            return
+        if row is not None and (row.instance.execution_id, row.instance.turn) == (mutation.execution_id, mutation.turn):
+            self._commit(decision, row)
+        else:
+            before = self._everything()
+            assert self.world.commit(decision).code is Code.STALE
+            assert self._everything() == before
 
+    @rule()
+    def everyone_takes_a_turn(self) -> None:
+        for key, row in list(self.world.rows.items()):
+            decision = self.world.decide(key.instance_id) if self.world.rows.get(key) is row else None
+
+            if decision is not None:
+                self._commit(decision, row)
+
+    def _commit(self, decision: Decision, row: Row) -> None:
         assert self.world.commit(decision).code is Code.APPLIED
 
         # Unless a child of the same id took its place at once.
-        if decision.state.instance.status in TERMINAL_STATUSES and self.world.rows[key] is row:
+        if decision.state.instance.status in TERMINAL_STATUSES and self.world.rows[decision.mutation.key] is row:
             self.ended.append((row, decision.state.instance))
 
-    @rule(data=st.data())
-    def a_stale_turn_is_refused_whole(self, data: st.DataObject) -> None:
-        stale = [
-            decision
-            for decision in self.stale
-            if (row := self.world.rows.get(decision.mutation.key)) is None
-            or (row.instance.execution_id, row.instance.turn)
-            != (decision.mutation.execution_id, decision.mutation.turn)
-        ]
-
-        if stale:
-            before = {key: (row.instance, row.history, dict(row.inbox)) for key, row in self.world.rows.items()}
-            assert self.world.commit(data.draw(st.sampled_from(stale))).code is Code.STALE
-            after = {key: (row.instance, row.history, dict(row.inbox)) for key, row in self.world.rows.items()}
-            assert after == before
+    def _everything(self) -> dict[InstanceKey, tuple[Instance, bytes, dict[int, Message], dict[TaskKey, Task]]]:
+        return {
+            key: (row.instance, row.history, dict(row.inbox), dict(row.tasks)) for key, row in self.world.rows.items()
+        }
 
     @invariant()
     def a_history_begins_with_its_start_and_ends_with_its_completion(self) -> None:
@@ -280,5 +293,5 @@ class Hub(RuleBasedStateMachine):
             assert row.instance == instance
 
 
-Hub.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Hub.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestHub = Hub.TestCase

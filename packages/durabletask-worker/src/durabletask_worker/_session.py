@@ -69,6 +69,7 @@ class Session:
 
     def stop(self) -> None:
         """Have `run` drain and return. To be called on the session's event loop."""
+        self._is_draining = True
         self._stopping.set()
 
     async def run(self) -> None:

@@ -24,6 +24,10 @@ __all__ = ["TaskHubGrpcWorker"]
 _SILENCE = 120.0
 """Four of the pings that a server sends on an idle stream may be lost."""
 
+_SETTLE = 0.01
+"""Seconds for which the thread's event loop outlives the connection. gRPC has one queue for all event loops of a process, and an
+event of a cancelled call that comes for a loop which is closed holds up those of the others."""
+
 
 class TaskHubGrpcWorker:
     """Hosts orchestrators and activities for a task hub.
@@ -124,12 +128,14 @@ class TaskHubGrpcWorker:
         Raises:
             RuntimeError: It runs already.
         """
+        self._require_stopped()
         loop = asyncio.new_event_loop()
         session = self._begin(loop)
 
         def work() -> None:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._work(session))
+                runner.run(asyncio.sleep(_SETTLE))
 
         self._thread = threading.Thread(target=work, name="durabletask-worker", daemon=True)
         self._thread.start()
@@ -187,10 +193,12 @@ class TaskHubGrpcWorker:
         if self._task is not None:
             await self._task
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> Session:
+    def _require_stopped(self) -> None:
         if self._session is not None:
             raise RuntimeError("the worker runs already; stop it before it is started again")
 
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> Session:
+        self._require_stopped()
         threads = self._settings.concurrency.maximum_thread_pool_workers
         executor = Executor(self._registry, self._converter, threads, self._logger)
         self._loop, self._session = loop, Session(self._settings, executor, self._logger)

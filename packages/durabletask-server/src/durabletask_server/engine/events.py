@@ -7,6 +7,10 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 
+# The years 1 to 9999, in microseconds.
+_FIRST = -62_135_596_800_000_000
+_LAST = 253_402_300_799_999_999
+
 NO_ID = -1
 """The `eventId` of every event that confirms no action."""
 LATEST: Micros = 253_402_300_799_999_999

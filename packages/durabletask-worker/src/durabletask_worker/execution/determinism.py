@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from inspect import iscoroutine
+from types import CoroutineType
+from typing import Any
 
 from durabletask_protos import orchestrator_service_pb2 as pb
 
@@ -25,13 +26,13 @@ _GATHERED = "_GatheringFuture"
 """What `asyncio.gather` returns; it is no coroutine and leaves no other trace."""
 
 
-def check_step(event: pb.HistoryEvent, action: Action | None, orchestration: str) -> None:
+def check_step(event: pb.HistoryEvent, action: Action | None, orchestration: object) -> None:
     """Compare what the history has at a step with what the code did there.
 
     Args:
         event: The event that confirms an action.
         action: The action with the event's id; None if the code did nothing there.
-        orchestration: Whose history it is, for the message.
+        orchestration: Whose history it is; its text goes into the message.
 
     Raises:
         NonDeterminismError: They differ.
@@ -82,14 +83,13 @@ def foreign_wait(awaited: object, code: object, orchestration: str) -> NonDeterm
             "yield only tasks of the context, when_all(…) and when_any(…)"
         )
 
-    module, function = _innermost(code)
+    function, is_asyncio = _culprit(code)
 
     if type(awaited).__name__ == _GATHERED:
-        module, function = "asyncio.tasks", "gather"
+        function, is_asyncio = "gather", True
 
-    package = module.partition(".")[0]
-    name = f"{package}.{function}" if function and package == "asyncio" else function or type(awaited).__name__
-    instead = _REPLACEMENTS.get(function) if package == "asyncio" else None
+    name = f"asyncio.{function}" if is_asyncio else function or type(awaited).__name__
+    instead = _REPLACEMENTS.get(function) if is_asyncio else None
 
     return NonDeterminismError(
         f"{orchestration} awaited {name} (it gave {_article(type(awaited).__name__)}), which is not a durable task; use "
@@ -97,17 +97,24 @@ def foreign_wait(awaited: object, code: object, orchestration: str) -> NonDeterm
     )
 
 
-def _innermost(code: Coroutine[object, object, object]) -> tuple[str, str]:
-    """The module and name of the coroutine at the end of the chain of awaits; no name if the orchestrator's own code is it."""
-    inner: object = code
+def _culprit(code: CoroutineType[Any, Any, Any]) -> tuple[str, bool]:
+    """The function to blame, and whether it is asyncio's: the first of asyncio in the chain of awaits, or else the last of all.
 
-    while iscoroutine(inner) and iscoroutine(inner.cr_await):
+    Its name is empty if the orchestrator's own code is the last.
+    """
+    name = ""
+    inner = code.cr_await
+
+    while iscoroutine(inner):
+        name = inner.__name__
+        module = inner.cr_frame.f_globals.get("__name__", "") if inner.cr_frame else ""
+
+        if module.partition(".")[0] == "asyncio":
+            return name, True
+
         inner = inner.cr_await
 
-    if inner is code or not iscoroutine(inner):
-        return "", ""
-
-    return (inner.cr_frame.f_globals.get("__name__", "") if inner.cr_frame else ""), inner.__name__
+    return name, False
 
 
 def _article(noun: str) -> str:

@@ -289,7 +289,7 @@ class Execution:
             self._apply(waiting)
 
     def _on_confirmed(self, event: pb.HistoryEvent) -> None:
-        self._state.schedule.confirm(event, str(self._state))
+        self._state.schedule.confirm(event, self._state)
 
     def _on_raised(self, event: pb.HistoryEvent) -> None:
         self._state.mailbox.deliver(event)

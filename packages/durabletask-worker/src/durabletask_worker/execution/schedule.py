@@ -104,8 +104,12 @@ class Schedule:
         self._timers.pop(timer_id, None)
         self._unconfirmed.pop(timer_id, None)
 
-    def confirm(self, event: pb.HistoryEvent, orchestration: str) -> None:
+    def confirm(self, event: pb.HistoryEvent, orchestration: object) -> None:
         """Take note that the history records an action.
+
+        Args:
+            event: The event that says so.
+            orchestration: Whose history it is; its text goes into the message.
 
         Raises:
             NonDeterminismError: The code did something else.
