@@ -16,7 +16,7 @@ COUNT = 100
 KILLS = (5, 40)
 """How many have completed at each kill."""
 PATIENCE = 100.0
-"""Seconds; it takes about ten, most of them the peer's wait before it connects again."""
+"""Seconds; it takes about six, most of them the server's wait for answers from before it was killed."""
 
 
 @pytest.fixture(params=["ours", "peers"])

@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
+from durabletask.grpc_options import GrpcWorkerResiliencyOptions
 from durabletask.task import ActivityContext, OrchestrationContext, Task, when_all
 from durabletask.worker import TaskHubGrpcWorker
 
@@ -51,7 +52,10 @@ def ledger(ctx: OrchestrationContext, number: int) -> Generator[Task[Any], Any, 
 
 
 if __name__ == "__main__":
-    with TaskHubGrpcWorker(host_address=sys.argv[1]) as worker:
+    # By default it may wait for half a minute before it connects again.
+    resiliency = GrpcWorkerResiliencyOptions(reconnect_backoff_base_seconds=0.1, reconnect_backoff_cap_seconds=2.0)
+
+    with TaskHubGrpcWorker(host_address=sys.argv[1], resiliency_options=resiliency) as worker:
         worker.add_orchestrator(ledger)
 
         for activity in (add_one, double, square, entry):

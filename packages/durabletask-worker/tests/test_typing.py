@@ -66,6 +66,8 @@ async def activities(ctx: OrchestrationContext) -> None:
     assert_type(await ctx.call_activity("length", "a", return_type=int), int)
     assert_type(ctx.call_activity("length", "a"), Task[Any])
 
+    ctx.call_activity(length, "a", tags={"k": "v"}, retry_policy=None)
+    ctx.call_activity(length, "a", tag={})  # type: ignore[call-overload]
     ctx.call_activity(length, 1)  # type: ignore[arg-type]
     ctx.call_activity(length)  # type: ignore[arg-type]
     ctx.call_activity(now, 1)  # type: ignore[arg-type]

@@ -409,6 +409,22 @@ class TestConnection:
 
             assert (await hub.answer()).result.value == "2"
 
+    async def test_it_opens_another_stream_when_there_was_no_metadata_for_the_first(self, hub: Hub) -> None:
+        tokens = iter([None, "token", "token"])
+
+        def metadata() -> list[tuple[str, str]]:
+            token = next(tokens)
+
+            if token is None:
+                raise ValueError("no token")
+
+            return [("authorization", token)]
+
+        async with make_worker(hub, metadata=metadata):
+            await hub.stream()
+
+        assert hub.metadata["authorization"] == "token"
+
     async def test_it_opens_another_stream_when_the_server_is_silent(self, hub: Hub) -> None:
         async with make_worker(hub, silent_disconnect_timeout=0.05):
             await hub.stream()
@@ -614,6 +630,11 @@ def test_a_negative_time_is_refused(name: str) -> None:
 
     with pytest.raises(ValueError, match=name):
         TaskHubGrpcWorker(**options)
+
+
+def test_an_address_that_cannot_be_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="host_address"):
+        TaskHubGrpcWorker(host_address="")
 
 
 def test_limits_are_positive() -> None:

@@ -94,12 +94,7 @@ class Executor:
         found = self._registry.find_activity(request.name)
 
         if found is None:
-            failure = FailureDetails(
-                message=str(ActivityNotRegisteredError(request.name)),
-                error_type="ActivityNotRegistered",
-                is_non_retriable=True,
-            )
-            response.failureDetails.CopyFrom(failure.to_proto())
+            response.failureDetails.CopyFrom(ActivityNotRegisteredError(request.name).details.to_proto())
         elif found.signature.is_async:
             await self._finish(self._start(found, request), response)
         else:

@@ -155,5 +155,5 @@ class Hub:
                         metadata=self._metadata(),
                         timeout=_ABANDON_TIMEOUT,
                     )
-        except grpc.aio.AioRpcError as error:
-            self._logger.debug("a work item could not be given back: %s", error.details())
+        except Exception:
+            self._logger.debug("a work item could not be given back", exc_info=True)

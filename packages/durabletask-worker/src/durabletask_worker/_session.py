@@ -105,6 +105,9 @@ class Session:
                 reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else "the server is silent"
                 level = logging.DEBUG if self._failures else logging.WARNING
                 self._logger.log(level, "no stream of work: %s; trying again until there is one", reason)
+            except Exception:
+                # Of the user's function for the metadata, say, which may do better the next time.
+                self._logger.exception("no stream of work; trying again until there is one")
 
             self._failures += 1
             await asyncio.sleep(self._settings.backoff.delay(self._failures))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 from uuid import UUID, uuid5
 
 from durabletask_worker._signature import name_of, signature_of
@@ -18,7 +18,7 @@ from durabletask_worker.execution.state import Continuation, State
 from durabletask_worker.execution.tasks import OpenTask, Task
 from durabletask_worker.retry import RetryPolicy
 
-__all__ = ["ActivityContext", "OrchestrationContext", "ReplaySafeLogger"]
+__all__ = ["ActivityContext", "ActivityOptions", "ChildOptions", "OrchestrationContext", "ReplaySafeLogger"]
 
 I = TypeVar("I")  # noqa: E741 - input, beside O for output
 O = TypeVar("O")  # noqa: E741 - output
@@ -26,6 +26,21 @@ T = TypeVar("T")
 
 _UUIDS = UUID("f0b0c8c1-8f0e-4c49-8d6f-57e4b2a3f4c6")
 """The namespace of `OrchestrationContext.new_uuid`."""
+
+
+class ActivityOptions(TypedDict, total=False):
+    """The options of `OrchestrationContext.call_activity`, which says what they mean."""
+
+    retry_policy: RetryPolicy | None
+    tags: Mapping[str, str] | None
+
+
+class ChildOptions(TypedDict, total=False):
+    """The options of `OrchestrationContext.call_sub_orchestrator`, which says what they mean."""
+
+    instance_id: str | None
+    retry_policy: RetryPolicy | None
+    version: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,40 +105,28 @@ class OrchestrationContext:
         self,
         activity: Callable[[ActivityContext, I], Awaitable[O]],
         input: I,
-        *,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        return_type: None = None,
+        **options: Unpack[ActivityOptions],
     ) -> Task[O]: ...
     @overload
     def call_activity(
         self,
         activity: Callable[[ActivityContext, I], O],
         input: I,
-        *,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        return_type: None = None,
+        **options: Unpack[ActivityOptions],
     ) -> Task[O]: ...
     @overload
     def call_activity(
         self,
         activity: Callable[[ActivityContext], Awaitable[O]],
         input: None = None,
-        *,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        return_type: None = None,
+        **options: Unpack[ActivityOptions],
     ) -> Task[O]: ...
     @overload
     def call_activity(
         self,
         activity: Callable[[ActivityContext], O],
         input: None = None,
-        *,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        return_type: None = None,
+        **options: Unpack[ActivityOptions],
     ) -> Task[O]: ...
     @overload
     def call_activity(
@@ -131,19 +134,15 @@ class OrchestrationContext:
         activity: str | Callable[..., object],
         input: object = None,
         *,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
         return_type: type[T],
+        **options: Unpack[ActivityOptions],
     ) -> Task[T]: ...
     @overload
     def call_activity(
         self,
         activity: str,
         input: object = None,
-        *,
-        retry_policy: RetryPolicy | None = None,
-        tags: Mapping[str, str] | None = None,
-        return_type: None = None,
+        **options: Unpack[ActivityOptions],
     ) -> Task[Any]: ...
     def call_activity(
         self,
@@ -183,66 +182,42 @@ class OrchestrationContext:
         self,
         orchestrator: Callable[[OrchestrationContext, I], Awaitable[O]],
         input: I,
-        *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
-        return_type: None = None,
+        **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
         self,
         orchestrator: Callable[[OrchestrationContext, I], Generator[Any, Any, O]],
         input: I,
-        *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
-        return_type: None = None,
+        **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
         self,
         orchestrator: Callable[[OrchestrationContext, I], O],
         input: I,
-        *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
-        return_type: None = None,
+        **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
         self,
         orchestrator: Callable[[OrchestrationContext], Awaitable[O]],
         input: None = None,
-        *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
-        return_type: None = None,
+        **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
         self,
         orchestrator: Callable[[OrchestrationContext], Generator[Any, Any, O]],
         input: None = None,
-        *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
-        return_type: None = None,
+        **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
         self,
         orchestrator: Callable[[OrchestrationContext], O],
         input: None = None,
-        *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
-        return_type: None = None,
+        **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
@@ -250,21 +225,15 @@ class OrchestrationContext:
         orchestrator: str | Callable[..., object],
         input: object = None,
         *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
         return_type: type[T],
+        **options: Unpack[ChildOptions],
     ) -> Task[T]: ...
     @overload
     def call_sub_orchestrator(
         self,
         orchestrator: str,
         input: object = None,
-        *,
-        instance_id: str | None = None,
-        retry_policy: RetryPolicy | None = None,
-        version: str | None = None,
-        return_type: None = None,
+        **options: Unpack[ChildOptions],
     ) -> Task[Any]: ...
     def call_sub_orchestrator(
         self,

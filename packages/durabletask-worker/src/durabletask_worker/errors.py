@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from durabletask_client.models import FailureDetails
 
 __all__ = [
@@ -23,30 +25,44 @@ class RegistrationError(DurableTaskWorkerError, ValueError):
     """A function cannot be registered: its name is taken or unknown, or its parameters do not fit."""
 
 
-class OrchestratorNotRegisteredError(DurableTaskWorkerError):
-    """An orchestration names an orchestrator that this worker does not have; it ends as FAILED.
-
-    Args:
-        name: The name it asks for.
-    """
+class _NotRegisteredError(DurableTaskWorkerError):
+    _kind: ClassVar[str]
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"orchestrator {name!r} is not registered with this worker; register it before the worker starts"
+            f"{self._kind} {name!r} is not registered with this worker; register it before the worker starts"
         )
         self.name = name
 
+    @property
+    def details(self) -> FailureDetails:
+        """The failure, as the worker reports it."""
+        return FailureDetails(
+            message=str(self), error_type=type(self).__name__.removesuffix("Error"), is_non_retriable=True
+        )
 
-class ActivityNotRegisteredError(DurableTaskWorkerError):
-    """A task names an activity that this worker does not have; it fails, and is not retried.
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.name,)
+
+
+class OrchestratorNotRegisteredError(_NotRegisteredError):
+    """An orchestration names an orchestrator that its worker does not have. It fails, as `OrchestratorNotRegistered`.
 
     Args:
         name: The name it asks for.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"activity {name!r} is not registered with this worker; register it before the worker starts")
-        self.name = name
+    _kind = "orchestrator"
+
+
+class ActivityNotRegisteredError(_NotRegisteredError):
+    """A task names an activity that its worker does not have. It fails, as `ActivityNotRegistered`, and is not retried.
+
+    Args:
+        name: The name it asks for.
+    """
+
+    _kind = "activity"
 
 
 class TaskFailedError(DurableTaskWorkerError):

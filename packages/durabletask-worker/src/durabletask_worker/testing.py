@@ -272,11 +272,10 @@ def task_failed(
     Returns:
         The event `TaskFailed`.
     """
-    details = FailureDetails(message=message, error_type=error_type, is_non_retriable=is_non_retriable)
+    details = pb.TaskFailureDetails(errorMessage=message, errorType=error_type, isNonRetriable=is_non_retriable)
 
     return pb.HistoryEvent(
-        eventId=_OUTSIDE,
-        taskFailed=pb.TaskFailedEvent(taskScheduledId=task_id, failureDetails=details.to_proto()),
+        eventId=_OUTSIDE, taskFailed=pb.TaskFailedEvent(taskScheduledId=task_id, failureDetails=details)
     )
 
 
@@ -314,12 +313,12 @@ def child_failed(
     Returns:
         The event `SubOrchestrationInstanceFailed`.
     """
-    details = FailureDetails(message=message, error_type=error_type, is_non_retriable=is_non_retriable)
+    failed = task_failed(task_id, message, error_type=error_type, is_non_retriable=is_non_retriable).taskFailed
 
     return pb.HistoryEvent(
         eventId=_OUTSIDE,
         subOrchestrationInstanceFailed=pb.SubOrchestrationInstanceFailedEvent(
-            taskScheduledId=task_id, failureDetails=details.to_proto()
+            taskScheduledId=task_id, failureDetails=failed.failureDetails
         ),
     )
 

@@ -11,7 +11,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from durabletask_client.channel import ChannelOptions, MetadataSource, call_metadata, create_async_channel
+from durabletask_client.channel import (
+    ChannelOptions,
+    MetadataSource,
+    call_metadata,
+    create_async_channel,
+    create_channel,
+)
 from durabletask_client.serialization import DataConverter, JsonDataConverter
 
 from durabletask_worker._executor import Executor
@@ -74,6 +80,11 @@ class TaskHubGrpcWorker:
         for name, seconds in (("grace_period", grace_period), ("silent_disconnect_timeout", silent_disconnect_timeout)):
             if seconds < 0:
                 raise ValueError(f"{name} is {seconds}; it must be 0 or more seconds")
+
+        # The connection is made on the event loop, later; what is wrong with the arguments is said now.
+        create_channel(
+            host_address, secure_channel=secure_channel, credentials=credentials, options=channel_options
+        ).close()
 
         self._registry = Registry() if registry is None else registry
         self._converter = JsonDataConverter() if data_converter is None else data_converter

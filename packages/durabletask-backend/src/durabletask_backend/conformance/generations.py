@@ -180,6 +180,21 @@ class GenerationConformance(ConformanceBase):
             assert (loaded.instance.execution_id, loaded.instance.input) == (execution_id, "second")
             assert (loaded.history, loaded.inbox) == (b"", ())
 
+    async def test_a_generation_and_a_replacement_in_one_batch(self, driver: Driver) -> None:
+        """An instance that goes on may give way in the same batch; nothing of either generation is left."""
+        await driver.apply(create(key()))
+        await driver.apply(turn(key(), history=[b"one"], tasks=[task(key())]))
+        outcomes = await driver.commit(
+            turn(key(), 1, generation=generation("g2"), effects=[append(key(), b"go 2", execution_id="g2")]),
+            create(key(), "g3", start=b"go 3", replace=[RuntimeStatus.RUNNING]),
+        )
+        loaded = await driver.load(key())
+
+        assert [outcome.code for outcome in outcomes] == [Code.APPLIED, Code.REPLACED]
+        assert (loaded.instance.execution_id, loaded.instance.turn, loaded.history) == ("g3", 0, b"")
+        assert [message.payload for message in loaded.inbox] == [b"go 3"]
+        assert await driver.open_task_keys() == []
+
     async def test_a_creation_with_an_old_generation_s_id_is_no_retry(self, driver: Driver) -> None:
         """A creation is a retry only of the live generation."""
         await driver.apply(create(key()))

@@ -115,6 +115,15 @@ class TaskConformance(ConformanceBase):
         assert outcome.code is Code.APPLIED
         assert [open_task.out for open_task in await driver.open_tasks()] == [True, False, True]
 
+    async def test_a_task_may_be_marked_in_the_batch_that_opens_it(self, driver: Driver) -> None:
+        """A batch is applied in order, so that a mark finds the task that a turn before it opened."""
+        await driver.apply(create(key()))
+        await driver.commit(
+            turn(key(), tasks=[task(key(), 1), task(key(), 2)]), MarkTasksOut(tasks=(task_key(key(), 2),))
+        )
+
+        assert [open_task.out for open_task in await driver.open_tasks()] == [False, True]
+
     async def test_marking_what_is_gone(self, driver: Driver) -> None:
         """MarkTasksOut is APPLIED for tasks that are answered, dropped or never were, and brings none back."""
         await driver.apply(create(key()))

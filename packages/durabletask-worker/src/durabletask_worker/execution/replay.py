@@ -244,11 +244,7 @@ class Execution:
             self._complete(
                 _Completion(
                     status=OrchestrationStatus.FAILED,
-                    failure=FailureDetails(
-                        message=str(OrchestratorNotRegisteredError(started.name)),
-                        error_type="OrchestratorNotRegistered",
-                        is_non_retriable=True,
-                    ),
+                    failure=OrchestratorNotRegisteredError(started.name).details,
                     counts=False,
                 )
             )
