@@ -400,6 +400,12 @@ class MemoryBackend:
                 rows[task.instance].tasks.pop(task, None)
                 rows[task.instance].task_owners.pop(task, None)
 
+        for task in writes.out:
+            marked = rows.get(task.instance)
+
+            if marked is not None and task in marked.tasks:
+                marked.tasks[task] = replace(marked.tasks[task], out=True)
+
         for key, instance in writes.created.items():
             rows[key] = _Row(instance, owner)
 
@@ -415,12 +421,6 @@ class MemoryBackend:
         for new in writes.tasks:
             rows[new.key.instance].tasks[new.key] = new
             rows[new.key.instance].task_owners[new.key] = owner
-
-        for task in writes.out:
-            marked = rows.get(task.instance)
-
-            if marked is not None and task in marked.tasks:
-                marked.tasks[task] = replace(marked.tasks[task], out=True)
 
         self._store.next_sequence = writes.next_sequence
 

@@ -46,6 +46,8 @@ class ActivityItem:
         self.avoid: int | None = None
         self.since: Micros = 0
         """When it was handed out."""
+        self.attempt = ""
+        """Which hand-out that was."""
         self.breaks = 0
         self.abandoned = 0
         self._processor = processor
@@ -187,11 +189,11 @@ class ActivityProcessor:
 
             raise
 
-    def abandon(self, key: TaskKey) -> None:
-        """A worker gives a task back. It is offered again after a while that grows."""
+    def abandon(self, key: TaskKey, attempt: str) -> None:
+        """A worker gives a task back. It is offered again after a while that grows; unless another worker has it by now."""
         item = self._open.get(key)
 
-        if item is None or item.stream is None:
+        if item is None or item.stream is None or item.attempt != attempt:
             return
 
         item.avoid = item.stream.number
@@ -211,7 +213,8 @@ class ActivityProcessor:
         item.stream = stream
         item.since = self._clock.now()
         self._hand_outs += 1
-        token = self._signer(key.hub).sign(Token(key, f"{self._boot}.{self._hand_outs}"))
+        item.attempt = f"{self._boot}.{self._hand_outs}"
+        token = self._signer(key.hub).sign(Token(key, item.attempt))
         self._unmarked[key] = item.since
 
         if self._mark_alarm is None:

@@ -103,7 +103,7 @@ class WorkItemRpcs:
         token = self._token(request.completionToken)
 
         if token is not None and token.task.task_id != TURN:
-            self._activities.abandon(token.task)
+            self._activities.abandon(token.task, token.attempt)
 
         return pb.AbandonActivityTaskResponse()
 

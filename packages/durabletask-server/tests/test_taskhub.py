@@ -1,0 +1,318 @@
+"""The engine on a store that outlives it: what goes on, and how."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from durabletask_backend.errors import StorageFailedError
+from durabletask_backend.memory import MemoryBackend, MemoryStore
+from durabletask_backend.testing import FaultyBackend
+from durabletask_backend.values import InstanceKey, RuntimeStatus
+from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_server.activities import Answer
+from durabletask_server.dispatch.stream import Kind, WorkerStream
+from durabletask_server.engine import events, lifecycle
+from durabletask_server.instances import has_ended
+from durabletask_server.settings import Settings
+from durabletask_server.taskhub import DEFAULT_HUB, TaskHubWorker
+from durabletask_server.testing import ManualClock
+from durabletask_server.tokens import Token
+
+KEY = InstanceKey(DEFAULT_HUB, "i")
+SECOND = 1_000_000
+
+
+@asynccontextmanager
+async def engine(store: MemoryStore, clock: ManualClock, **settings: int) -> AsyncIterator[TaskHubWorker]:
+    """An engine that dies at the end without having drained."""
+    hub = TaskHubWorker(MemoryBackend(store), clock=clock, settings=Settings(**settings))  # type: ignore[arg-type]
+    await hub.start()
+
+    try:
+        yield hub
+    finally:
+        await hub.close()
+
+
+def connect(hub: TaskHubWorker) -> WorkerStream:
+    return hub.dispatcher.open({Kind.ORCHESTRATION: 0, Kind.ACTIVITY: 0}, history_streaming=False)
+
+
+async def items(stream: WorkerStream) -> list[pb.WorkItem]:
+    """What the engine sends once it has nothing more to do."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    return [pb.WorkItem.FromString(raw) for raw in stream.take()]
+
+
+def token(hub: TaskHubWorker, item: pb.WorkItem) -> Token:
+    read = hub.signer.read(item.completionToken)
+    assert read is not None
+
+    return read
+
+
+async def begin(hub: TaskHubWorker, clock: ManualClock) -> None:
+    request = pb.CreateInstanceRequest(instanceId=KEY.instance_id, name="n")
+    await hub.instances.create(lifecycle.create(DEFAULT_HUB, request, clock.now(), hub.new_id))
+
+
+async def answer(hub: TaskHubWorker, item: pb.WorkItem, *actions: pb.OrchestratorAction) -> None:
+    read = token(hub, item)
+    await hub.orchestrations.complete(read.task.instance, read.attempt, pb.OrchestratorResponse(actions=actions))
+
+
+SCHEDULE = pb.OrchestratorAction(id=1, scheduleTask=pb.ScheduleTaskAction(name="a"))
+
+
+def timer(clock: ManualClock, seconds: int) -> pb.OrchestratorAction:
+    fire_at = events.timestamp(clock.now() + seconds * SECOND)
+
+    return pb.OrchestratorAction(id=1, createTimer=pb.CreateTimerAction(fireAt=fire_at))
+
+
+async def test_a_turn_that_was_out_is_taken_anew_and_its_old_token_is_void() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock) as first:
+        stream = connect(first)
+        await begin(first, clock)
+        (old,) = await items(stream)
+
+    async with engine(store, clock) as second:
+        stream = connect(second)
+        (new,) = await items(stream)
+        await answer(second, old, SCHEDULE)
+        assert await items(stream) == []
+        await answer(second, new, SCHEDULE)
+        (activity,) = await items(stream)
+
+    assert new.orchestratorRequest.newEvents[1:] == old.orchestratorRequest.newEvents[1:]
+    assert activity.HasField("activityRequest")
+
+
+async def test_the_next_server_takes_the_result_of_an_activity_that_is_open() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock) as first:
+        stream = connect(first)
+        await begin(first, clock)
+        await answer(first, (await items(stream))[0], SCHEDULE)
+        (activity,) = await items(stream)
+
+    async with engine(store, clock) as second:
+        await second.orchestrations.activities.complete(token(second, activity).task, Answer(result="42"))
+        (turn,) = await items(connect(second))
+
+    assert [event.taskCompleted.result.value for event in turn.orchestratorRequest.newEvents][1:] == ["42"]
+
+
+async def test_an_activity_that_was_out_for_long_is_held_back_for_its_worker() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock) as first:
+        stream = connect(first)
+        await begin(first, clock)
+        await answer(first, (await items(stream))[0], SCHEDULE)
+        await items(stream)
+        clock.advance(3 * SECOND)
+        await items(stream)
+
+    async with engine(store, clock) as second:
+        stream = connect(second)
+        at_once = await items(stream)
+        clock.advance(5 * SECOND)
+        later = await items(stream)
+
+    assert at_once == []
+    assert [item.activityRequest.name for item in later] == ["a"]
+
+
+async def test_a_timer_fires_after_a_restart_and_not_before_it_is_due() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock) as first:
+        stream = connect(first)
+        await begin(first, clock)
+        await answer(first, (await items(stream))[0], timer(clock, 60))
+
+    async with engine(store, clock) as second:
+        stream = connect(second)
+        clock.advance(59 * SECOND)
+        early = await items(stream)
+        clock.advance(1 * SECOND)
+        (turn,) = await items(stream)
+
+    assert early == []
+    assert turn.orchestratorRequest.newEvents[1].timerFired.timerId == 1
+
+
+async def test_a_scheduled_start_waits_and_can_be_terminated_before() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock) as hub:
+        stream = connect(hub)
+        request = pb.CreateInstanceRequest(
+            instanceId=KEY.instance_id,
+            name="n",
+            scheduledStartTimestamp=events.timestamp(clock.now() + 60 * SECOND),
+        )
+        await hub.instances.create(lifecycle.create(DEFAULT_HUB, request, clock.now(), hub.new_id))
+        assert await items(stream) == []
+        await hub.instances.send(
+            lifecycle.request_termination(DEFAULT_HUB, pb.TerminateRequest(instanceId=KEY.instance_id), clock.now())
+        )
+        instance = await hub.instances.wait(KEY, has_ended)
+        kinds = [
+            event.WhichOneof("eventType")
+            async for chunk in hub.instances.history(KEY)
+            for event in pb.OrchestratorRequest.FromString(chunk.events).pastEvents
+        ]
+        clock.advance(61 * SECOND)
+        assert await items(stream) == []
+
+    assert instance is not None
+    assert instance.status is RuntimeStatus.TERMINATED
+    assert kinds == ["orchestratorStarted", "executionStarted", "executionTerminated", "executionCompleted"]
+
+
+async def test_a_poisoned_turn_ends_as_a_failure_that_says_so() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock, poison_limit=3) as hub:
+        await begin(hub, clock)
+
+        for _ in range(3):
+            stream = connect(hub)
+            assert len(await items(stream)) == 1
+            hub.dispatcher.close(stream)
+
+        instance = await hub.instances.wait(KEY, has_ended)
+
+    assert instance is not None
+    assert instance.failure is not None
+    assert pb.TaskFailureDetails.FromString(instance.failure).errorType == "PoisonedWorkItem"
+
+
+async def test_a_poisoned_activity_fails_for_its_orchestration() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock, poison_limit=3) as hub:
+        stream = connect(hub)
+        await begin(hub, clock)
+        await answer(hub, (await items(stream))[0], SCHEDULE)
+        await items(stream)
+
+        for _ in range(2):
+            hub.dispatcher.close(stream)
+            stream = connect(hub)
+            await items(stream)
+
+        hub.dispatcher.close(stream)
+        (turn,) = await items(connect(hub))
+
+    assert turn.orchestratorRequest.newEvents[1].taskFailed.failureDetails.errorType == "PoisonedWorkItem"
+
+
+async def test_idle_instances_leave_memory_and_come_back_when_they_are_needed() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock, resident_bytes=1) as hub:
+        stream = connect(hub)
+        await begin(hub, clock)
+        await answer(hub, (await items(stream))[0])
+        assert len(hub.orchestrations) == 0
+        raised = pb.RaiseEventRequest(instanceId=KEY.instance_id, name="e")
+        await hub.instances.send(lifecycle.raise_event(DEFAULT_HUB, raised, clock.now()))
+        (turn,) = await items(stream)
+
+    assert len(turn.orchestratorRequest.pastEvents) == 2
+    assert turn.orchestratorRequest.newEvents[1].eventRaised.name == "e"
+
+
+async def test_a_turn_that_could_not_be_committed_is_taken_anew() -> None:
+    clock, backend = ManualClock(), FaultyBackend()
+    hub = TaskHubWorker(backend, clock=clock)
+    await hub.start()
+    stream = connect(hub)
+    await begin(hub, clock)
+    (turn,) = await items(stream)
+    backend.fail_next(applied=False)
+
+    with pytest.raises(StorageFailedError):
+        await answer(hub, turn, SCHEDULE)
+
+    (again,) = await items(stream)
+    await answer(hub, again, SCHEDULE)
+    (activity,) = await items(stream)
+    await hub.close()
+
+    assert activity.activityRequest.name == "a"
+
+
+async def test_an_answer_that_could_not_be_committed_can_be_given_again() -> None:
+    clock, backend = ManualClock(), FaultyBackend()
+    hub = TaskHubWorker(backend, clock=clock)
+    await hub.start()
+    stream = connect(hub)
+    await begin(hub, clock)
+    await answer(hub, (await items(stream))[0], SCHEDULE)
+    (activity,) = await items(stream)
+    key = token(hub, activity).task
+    backend.fail_next(applied=False)
+
+    with pytest.raises(StorageFailedError):
+        await hub.orchestrations.activities.complete(key, Answer(result="1"))
+
+    await hub.orchestrations.activities.complete(key, Answer(result="1"))
+    (turn,) = await items(stream)
+    await hub.close()
+
+    assert turn.orchestratorRequest.newEvents[1].taskCompleted.result.value == "1"
+
+
+async def test_what_is_abandoned_is_offered_again_after_a_while_that_grows() -> None:
+    clock = ManualClock()
+
+    async with engine(MemoryStore(), clock) as hub:
+        stream = connect(hub)
+        await begin(hub, clock)
+
+        for seconds in (1, 2, 4):
+            (turn,) = await items(stream)
+            hub.orchestrations.abandon(KEY, token(hub, turn).attempt)
+            clock.advance(seconds * SECOND - 1)
+            assert await items(stream) == []
+            clock.advance(1)
+
+        await answer(hub, (await items(stream))[0], SCHEDULE)
+        (activity,) = await items(stream)
+        read = token(hub, activity)
+        hub.orchestrations.activities.abandon(read.task, read.attempt)
+        hub.orchestrations.activities.abandon(read.task, read.attempt)
+        assert await items(stream) == []
+        clock.advance(1 * SECOND)
+        (again,) = await items(stream)
+
+    assert again.activityRequest == activity.activityRequest
+    assert again.completionToken != activity.completionToken
+
+
+async def test_a_termination_does_not_wait_for_an_abandoned_turn() -> None:
+    clock = ManualClock()
+
+    async with engine(MemoryStore(), clock) as hub:
+        stream = connect(hub)
+        await begin(hub, clock)
+        (turn,) = await items(stream)
+        hub.orchestrations.abandon(KEY, token(hub, turn).attempt)
+        request = pb.TerminateRequest(instanceId=KEY.instance_id)
+        await hub.instances.send(lifecycle.request_termination(DEFAULT_HUB, request, clock.now()))
+        instance = await hub.instances.wait(KEY, has_ended)
+
+    assert instance is not None
+    assert instance.status is RuntimeStatus.TERMINATED
