@@ -101,7 +101,7 @@ class CompleteTask:
     """Close an open task and deliver its answer.
 
     Outcomes: APPLIED with the sequence of the message; MISSING: the task is not open (answered before, or dropped);
-    TERMINAL or SUPERSEDED: the task is closed now, but nobody waits for its answer any more.
+    TERMINAL: the task is closed now, but nobody waits for its answer any more.
     """
 
     task: TaskKey

@@ -255,8 +255,10 @@ class _Planner:
         else:
             self._writes.created[key] = turn_applied(created, turn)
 
-        self._writes.consumed.extend(turn.consumed)
         self._forget_consumed(key, turn.consumed)
+
+        if turn.status not in TERMINAL_STATUSES:
+            self._writes.consumed.extend(turn.consumed)
 
         if turn.generation is not None:
             self._start_generation(key, turn.execution_id)

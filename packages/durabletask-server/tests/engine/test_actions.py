@@ -167,6 +167,11 @@ def test_create_sub_orchestration_creates_an_instance_with_all_that_the_action_s
     assert (instance.name, instance.version, instance.input) == ("c", "v2", "input")
     assert (instance.parent_id, instance.status, instance.tags) == ("o", RuntimeStatus.PENDING, {"a": "b"})
     assert created.replace == TERMINAL_STATUSES
+    assert created.on_conflict is not None
+    assert (created.on_conflict.key, created.on_conflict.execution_id) == (
+        decision.mutation.key,
+        decision.mutation.execution_id,
+    )
     assert decision.state.children == {4: "the-child"}
 
 
