@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import Cell, Ratio, Seen, report
-from integration.peer_environment import peer_python
+from integration.peer_environment import PeerUnavailableError, peer_python
 from integration.processes import Program, ProgramError, Server, free_port, our_server
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +48,13 @@ def main(options: argparse.Namespace) -> int:
     Returns:
         0 if every round of every cell could be measured, whatever came of it.
     """
+    if PEERS in options.workers or PEERS_MEMORY in options.servers:
+        try:
+            peer_python()
+        except PeerUnavailableError as error:
+            _tell(f"{error}\nWithout the peer: leave it out of --workers and --servers.")
+            return 1
+
     load = QUICK if options.quick else ("--count", str(options.count), "--width", str(options.width))
     rounds = 1 if options.quick else options.rounds
     seen: dict[Cell, list[Seen | None]] = {
