@@ -42,9 +42,9 @@ class JournalSettings:
 
     batch_limit: int = 500
     """Mutations a batch; 1 is a commit per mutation, which only a benchmark wants."""
-    linger: float = 0.002
+    linger: float = 0.003
     """Seconds to wait for more before a commit, under load only."""
-    loaded: int = 8
+    loaded: int = 4
     """The server is under load when a batch has at least so many mutations."""
     capacity: int = 64 << 20
     """Bytes of payload that may wait."""
