@@ -104,6 +104,30 @@ async def test_a_message_that_is_committed_while_the_window_is_refilled_fires() 
     assert fired[-1] == late
 
 
+async def test_a_far_timer_that_is_committed_while_the_window_is_refilled_holds_up_no_other() -> None:
+    clock = ManualClock(now=0)
+    fired: list[DueMessage] = []
+    store = Store([DueMessage(at, at, KEY) for at in range(1, 31)])
+    timers = Timers(clock, fired.append, store.due, window=10)
+    await timers.start()
+    clock.advance(10)
+    far = DueMessage(1000, 1000, KEY)
+    store.messages.append(far)
+    timers.add(far)
+
+    for _ in range(30):
+        await settle()
+        clock.advance(1)
+
+    await settle()
+    assert fired == store.messages[:-1]
+
+    clock.advance(1000)
+    await settle()
+    clock.advance(1)
+    assert fired == store.messages
+
+
 async def test_a_refill_that_fails_is_tried_again() -> None:
     clock = ManualClock(now=0)
     fired: list[DueMessage] = []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 from durabletask_backend.errors import LeaseLostError, StorageFailedError
-from durabletask_backend.mutations import Code, CreateInstance, MarkTasksOut, Outcome
+from durabletask_backend.mutations import Batch, Code, CreateInstance, MarkTasksOut, Outcome
 from durabletask_backend.testing import FaultyBackend
 from durabletask_backend.values import Instance, InstanceKey, RuntimeStatus
 from durabletask_server.journal import Journal, JournalClosedError, JournalFullError, JournalSettings
@@ -160,3 +160,35 @@ async def test_riders_come_along_but_are_no_reason_to_commit() -> None:
 
     assert [type(mutation) for mutation in backend.batches[0].mutations] == [CreateInstance, MarkTasksOut]
     assert len(backend.batches) == 1
+
+
+async def test_the_failed_callback_is_called_also_when_nobody_waits_any_more() -> None:
+    backend = FaultyBackend()
+    failures: list[Exception] = []
+    backend.fail_next(applied=False)
+
+    async with journal(backend, batch_limit=1) as made:
+        made.submit(creation("lost"), ignore, failures.append).cancel()
+        await made.submit(creation("kept"), ignore)
+
+    assert [type(error) for error in failures] == [StorageFailedError]
+
+
+async def test_a_journal_that_ended_says_so_to_all() -> None:
+    class Broken(FaultyBackend):
+        async def commit(self, batch: Batch) -> Sequence[Outcome]:
+            raise MemoryError("no more")
+
+    backend = Broken()
+    lease = await backend.open("owner")
+    made = Journal(backend, lease, "test", JournalSettings(batch_limit=1))
+    task = made.start()
+    waiting = [made.submit(creation(name), ignore) for name in ("first", "second")]
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    late = await asyncio.gather(made.submit(creation("late"), ignore), return_exceptions=True)
+
+    with pytest.raises(MemoryError):
+        await task
+
+    assert [type(end) for end in ends] == [StorageFailedError, StorageFailedError]
+    assert [type(end) for end in late] == [JournalClosedError]

@@ -246,10 +246,14 @@ async def test_a_turn_that_could_not_be_committed_is_taken_anew() -> None:
     with pytest.raises(StorageFailedError):
         await answer(hub, turn, SCHEDULE)
 
+    at_once = await items(stream)
+    clock.advance(1 * SECOND)
     (again,) = await items(stream)
     await answer(hub, again, SCHEDULE)
     (activity,) = await items(stream)
     await hub.close()
+
+    assert at_once == []
 
     assert activity.activityRequest.name == "a"
 
@@ -316,3 +320,129 @@ async def test_a_termination_does_not_wait_for_an_abandoned_turn() -> None:
 
     assert instance is not None
     assert instance.status is RuntimeStatus.TERMINATED
+
+
+async def test_an_answer_counts_or_is_taken_anew_also_when_its_worker_gave_up_waiting() -> None:
+    clock, backend = ManualClock(), FaultyBackend()
+    hub = TaskHubWorker(backend, clock=clock)
+    await hub.start()
+    stream = connect(hub)
+    await begin(hub, clock)
+    (turn,) = await items(stream)
+    backend.fail_next(applied=False)
+    given_up = asyncio.create_task(answer(hub, turn, SCHEDULE))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await items(stream)
+    clock.advance(1 * SECOND)
+    (again,) = await items(stream)
+    await answer(hub, again, SCHEDULE)
+    (activity,) = await items(stream)
+    backend.fail_next(applied=False)
+    key = token(hub, activity).task
+    given_up = asyncio.create_task(hub.orchestrations.activities.complete(key, Answer(result="1")))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await items(stream)
+    clock.advance(1 * SECOND)
+    (activity_again,) = await items(stream)
+    await hub.close()
+
+    assert activity_again.activityRequest == activity.activityRequest
+
+
+async def test_a_failure_nested_beyond_all_readers_keeps_its_head() -> None:
+    store, clock = MemoryStore(), ManualClock()
+    failure = pb.TaskFailureDetails(errorType="Deep", errorMessage="outermost")
+    inner = failure
+
+    for _ in range(90):
+        inner.innerFailure.errorType = "Inner"
+        inner = inner.innerFailure
+
+    async with engine(store, clock) as first:
+        stream = connect(first)
+        await begin(first, clock)
+        await answer(first, (await items(stream))[0], SCHEDULE)
+        (activity,) = await items(stream)
+        await first.orchestrations.activities.complete(token(first, activity).task, Answer(failure=failure))
+
+    async with engine(store, clock) as second:
+        (turn,) = await items(connect(second))
+
+    told = turn.orchestratorRequest.newEvents[1].taskFailed.failureDetails
+    assert (told.errorType, told.errorMessage) == ("Deep", "outermost")
+
+
+async def test_a_drain_is_no_fault_of_what_it_breaks() -> None:
+    store, clock = MemoryStore(), ManualClock()
+
+    async with engine(store, clock, poison_limit=1) as first:
+        stream = connect(first)
+        await begin(first, clock)
+        await items(stream)
+        await first.drain(0)
+        first.dispatcher.close(stream)
+
+    async with engine(store, clock) as second:
+        (turn,) = await items(connect(second))
+
+    assert turn.HasField("orchestratorRequest")
+
+
+async def test_what_has_ended_waits_for_no_worker() -> None:
+    clock = ManualClock()
+
+    async with engine(MemoryStore(), clock) as hub:
+        await begin(hub, clock)
+        request = pb.TerminateRequest(instanceId=KEY.instance_id)
+        await hub.instances.send(lifecycle.request_termination(DEFAULT_HUB, request, clock.now()))
+        await hub.instances.wait(KEY, has_ended)
+
+        assert hub.dispatcher.ready(Kind.ORCHESTRATION) == 0
+        assert len(hub.orchestrations) == 0
+
+
+async def test_a_worker_that_needs_the_history_gets_it_once_and_then_later() -> None:
+    clock = ManualClock()
+
+    async with engine(MemoryStore(), clock, streamed_history=-1) as hub:
+        stream = hub.dispatcher.open({Kind.ORCHESTRATION: 0, Kind.ACTIVITY: 0}, history_streaming=True)
+        await begin(hub, clock)
+        (announced,) = await items(stream)
+        read = token(hub, announced)
+        wanted = pb.OrchestratorResponse(requiresHistory=True)
+        await hub.orchestrations.complete(KEY, read.attempt, wanted)
+        (embedded,) = await items(stream)
+        await hub.orchestrations.complete(KEY, token(hub, embedded).attempt, wanted)
+        at_once = await items(stream)
+        clock.advance(1 * SECOND)
+        later = await items(stream)
+
+    assert announced.orchestratorRequest.requiresHistoryStreaming
+    assert not embedded.orchestratorRequest.requiresHistoryStreaming
+    assert (len(at_once), len(later)) == (0, 1)
+
+
+async def test_a_recursive_termination_spares_an_instance_that_was_never_a_child() -> None:
+    clock = ManualClock()
+
+    async with engine(MemoryStore(), clock) as hub:
+        stream = connect(hub)
+        await begin(hub, clock)
+        (turn,) = await items(stream)
+        other = pb.CreateInstanceRequest(instanceId="other", name="n")
+        await hub.instances.create(lifecycle.create(DEFAULT_HUB, other, clock.now(), hub.new_id))
+        await items(stream)
+        child = pb.CreateSubOrchestrationAction(name="n", instanceId="other")
+        request = pb.TerminateRequest(instanceId=KEY.instance_id, recursive=True)
+        await asyncio.gather(
+            hub.instances.send(lifecycle.request_termination(DEFAULT_HUB, request, clock.now())),
+            answer(hub, turn, pb.OrchestratorAction(id=1, createSubOrchestration=child)),
+        )
+        await hub.instances.wait(KEY, has_ended)
+        await items(stream)
+        spared = await hub.instances.get(InstanceKey(DEFAULT_HUB, "other"))
+
+    assert spared is not None
+    assert spared.status is RuntimeStatus.PENDING

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from durabletask_backend.contract import Backend
-from durabletask_backend.errors import StorageFailedError
 from durabletask_backend.mutations import Code, CompleteTask, MarkTasksOut, Mutation, Outcome
 from durabletask_backend.values import InstanceKey, Lease, Message, Micros, Task, TaskKey
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -15,7 +15,7 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.clock import Alarm, Clock
 from durabletask_server.dispatch.dispatcher import Dispatcher
 from durabletask_server.dispatch.encoding import encode_activity
-from durabletask_server.dispatch.stream import Kind, WorkerStream
+from durabletask_server.dispatch.stream import Kind, WorkerStream, WorkItem
 from durabletask_server.engine import events
 from durabletask_server.journal import Journal
 from durabletask_server.settings import Settings
@@ -78,7 +78,7 @@ class Answer:
     def event(self, at: Micros, task_id: int) -> pb.HistoryEvent:
         """The event that tells the orchestration."""
         if self.failure is not None:
-            return events.task_failed(at, task_id, self.failure)
+            return events.task_failed(at, task_id, events.bounded(self.failure))
 
         return events.task_completed(at, task_id, self.result)
 
@@ -160,6 +160,11 @@ class ActivityProcessor:
         for key in [key for key in self._by_instance.get(instance, ()) if key.execution_id != keep]:
             self._forget(key)
 
+        self._dispatcher.drop(Kind.ACTIVITY, instance, lambda item: not self._is_open(item))
+
+    def _is_open(self, item: WorkItem) -> bool:
+        return isinstance(item, ActivityItem) and self._open.get(item.task.key) is item
+
     def task_key(self, instance: InstanceKey, task_id: int) -> TaskKey | None:
         """The open task of that id, for workers that give no token back."""
         return next((key for key in self._by_instance.get(instance, ()) if key.task_id == task_id), None)
@@ -177,17 +182,19 @@ class ActivityProcessor:
 
         self._unmarked.pop(key, None)
         payload = answer.event(self._clock.now(), key.task_id).SerializeToString()
-        result = self._journal.submit(
-            CompleteTask(task=key, payload=payload), lambda outcome: self._completed(key, payload, outcome)
-        )
+        # The answer is committed also when the worker does not wait for that any more.
+        await asyncio.shield(self._answered(key, payload))
 
-        try:
-            await result
-        except StorageFailedError:
-            if item is not None and item.stream is None and self._open.get(key) is item:
+    def _answered(self, key: TaskKey, payload: bytes) -> asyncio.Future[Outcome]:
+        def failed(_: Exception) -> None:
+            item = self._open.get(key)
+
+            if item is not None and item.stream is None:
                 self._later(item, self._settings.abandon_delay)
 
-            raise
+        return self._journal.submit(
+            CompleteTask(task=key, payload=payload), lambda outcome: self._completed(key, payload, outcome), failed
+        )
 
     def abandon(self, key: TaskKey, attempt: str) -> None:
         """A worker gives a task back. It is offered again after a while that grows; unless another worker has it by now."""
@@ -207,7 +214,7 @@ class ActivityProcessor:
         """Give a task to a worker; None if it is not open any more."""
         key = item.task.key
 
-        if self._open.get(key) is not item:
+        if self._open.get(key) is not item or item.stream is not None:
             return None
 
         item.stream = stream
@@ -278,10 +285,7 @@ class ActivityProcessor:
             f"activity {item.task.name!r} (task {key.task_id}) was lost with its worker {item.breaks} times in a row",
             non_retriable=True,
         )
-        payload = events.task_failed(self._clock.now(), key.task_id, failure).SerializeToString()
-        self._journal.submit(
-            CompleteTask(task=key, payload=payload), lambda outcome: self._completed(key, payload, outcome)
-        )
+        self._answered(key, events.task_failed(self._clock.now(), key.task_id, failure).SerializeToString())
 
     def _completed(self, key: TaskKey, payload: bytes, outcome: Outcome) -> None:
         self._forget(key)

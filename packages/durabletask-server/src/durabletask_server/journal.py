@@ -28,6 +28,10 @@ from durabletask_backend.values import Lease
 log = logging.getLogger(__name__)
 
 
+_OVERHEAD = 1000
+"""About how many bytes a mutation takes besides its payload."""
+
+
 class JournalFullError(Exception):
     """More is waiting to be committed than the journal may hold; ask again later."""
 
@@ -44,10 +48,8 @@ class JournalSettings:
     """Mutations a batch; 1 is a commit per mutation, which only a benchmark wants."""
     linger: float = 0.003
     """Seconds to wait for more before a commit, under load only."""
-    loaded: int = 4
-    """The server is under load when a batch has at least so many mutations."""
     capacity: int = 64 << 20
-    """Bytes of payload that may wait."""
+    """Bytes that may wait, about."""
     ask_again: float = 0.2
     """Seconds between two questions to a store that does not answer what became of a batch."""
 
@@ -56,6 +58,7 @@ class JournalSettings:
 class _Entry:
     mutation: Mutation
     applied: Callable[[Outcome], None]
+    failed: Callable[[Exception], None]
     result: asyncio.Future[Outcome]
     size: int
 
@@ -69,6 +72,7 @@ class Journal:
         name: Begins the id of every batch; unique to this process.
         settings: How batches are made.
         piggyback: Asked, before each commit, for mutations that are worth no commit of their own.
+        loaded: Asked, before each commit, whether the server is under load.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Journal:
         settings: JournalSettings,
         *,
         piggyback: Callable[[], Sequence[Mutation]] = tuple,
+        loaded: Callable[[], bool] = bool,
     ) -> None:
         self._backend = backend
         self._lease = lease
@@ -86,6 +91,7 @@ class Journal:
         self._batches = 0
         self._settings = settings
         self._piggyback = piggyback
+        self._loaded = loaded
         self._entries: deque[_Entry] = deque()
         self._waiting = 0
         self._arrived = asyncio.Event()
@@ -121,12 +127,19 @@ class Journal:
                 f"{self._waiting} bytes are waiting to be committed (limit {self._settings.capacity}); try again later"
             )
 
-    def submit(self, mutation: Mutation, applied: Callable[[Outcome], None]) -> asyncio.Future[Outcome]:
+    def submit(
+        self,
+        mutation: Mutation,
+        applied: Callable[[Outcome], None],
+        failed: Callable[[Exception], None] = lambda _: None,
+    ) -> asyncio.Future[Outcome]:
         """Have a mutation committed.
 
         Args:
             mutation: What.
             applied: Called with the outcome right after the commit, before anything that follows it in the journal.
+            failed: Called instead when it was not committed. One of the two is called also when nobody waits for the future any
+                more; neither, when it was too late.
 
         Returns:
             A future of the outcome. It raises a `BackendError` when the batch failed, `JournalClosedError` when it was too late.
@@ -135,57 +148,67 @@ class Journal:
 
         if self._closing:
             result.set_exception(JournalClosedError("the server is stopping"))
+            # Nobody needs to be listening.
+            result.exception()
+
             return result
 
-        size = _size(mutation)
-        self._entries.append(_Entry(mutation, applied, result, size))
+        size = _OVERHEAD + _size(mutation)
+        self._entries.append(_Entry(mutation, applied, failed, result, size))
         self._waiting += size
         self._arrived.set()
 
         return result
 
     async def _run(self) -> None:
-        settings = self._settings
-        last = 0
+        try:
+            while await self._pending():
+                await self._commit()
+        except BaseException as error:
+            # Nothing is committed any more: say so to all who wait, and to all who come.
+            self._closing = True
+            reason = error if isinstance(error, BackendError) else StorageFailedError(f"the journal ended: {error!r}")
 
-        while True:
-            if not self._entries:
-                if self._closing:
-                    return
+            while self._entries:
+                self._fail(self._entries.popleft(), reason)
 
-                self._arrived.clear()
-                await self._arrived.wait()
+            raise
 
-            if last >= settings.loaded and len(self._entries) < settings.batch_limit and not self._closing:
-                await asyncio.sleep(settings.linger)
-            else:
-                # Whatever the event loop has ready may still come along.
-                await asyncio.sleep(0)
+    async def _pending(self) -> bool:
+        """Wait for something to commit; under load, for more to come along. False: there is nothing, and will be nothing."""
+        while not self._entries:
+            if self._closing:
+                return False
 
-            if self._entries:
-                last = await self._commit()
+            self._arrived.clear()
+            await self._arrived.wait()
 
-    async def _commit(self) -> int:
+        if len(self._entries) < self._settings.batch_limit and not self._closing:
+            # At least what the event loop has ready may still come.
+            await asyncio.sleep(self._settings.linger if self._loaded() else 0)
+
+        return True
+
+    async def _commit(self) -> None:
         count = min(len(self._entries), self._settings.batch_limit)
         entries = [self._entries.popleft() for _ in range(count)]
         mutations = [entry.mutation for entry in entries]
-        riders = self._piggyback()
         self._batches += 1
-        batch = Batch(id=f"{self._name}.{self._batches}", lease=self._lease, mutations=[*mutations, *riders])
+        batch = Batch(id=f"{self._name}.{self._batches}", lease=self._lease, mutations=[*mutations, *self._piggyback()])
 
         try:
             outcomes = await self._apply(batch)
-        except BackendError as error:
-            log.error("a batch of %d mutations was not committed: %s", count, error)
+        except BaseException as error:
+            reason = error if isinstance(error, BackendError) else StorageFailedError(f"the commit ended: {error!r}")
+            log.error("a batch of %d mutations was not committed: %s", count, reason)
 
             for entry in entries:
-                self._waiting -= entry.size
-                _fail(entry, error)
+                self._fail(entry, reason)
 
-            if isinstance(error, LeaseLostError):
+            if isinstance(error, LeaseLostError) or not isinstance(error, BackendError):
                 raise
 
-            return count
+            return
 
         for entry, outcome in zip(entries, outcomes, strict=False):
             self._waiting -= entry.size
@@ -198,8 +221,6 @@ class Journal:
             if not entry.result.done():
                 entry.result.set_result(outcome)
 
-        return count
-
     async def _apply(self, batch: Batch) -> Sequence[Outcome]:
         try:
             return await self._backend.commit(batch)
@@ -211,6 +232,9 @@ class Journal:
             try:
                 outcomes = await self._backend.outcomes(self._lease, batch.id)
             except StorageFailedError as error:
+                if self._closing:
+                    raise failure from error
+
                 log.warning("the store does not say what became of a batch: %s", error)
                 await asyncio.sleep(self._settings.ask_again)
                 continue
@@ -220,12 +244,18 @@ class Journal:
 
             return outcomes
 
+    def _fail(self, entry: _Entry, error: BackendError) -> None:
+        self._waiting -= entry.size
 
-def _fail(entry: _Entry, error: BackendError) -> None:
-    if not entry.result.done():
-        entry.result.set_exception(error)
-        # Nobody needs to be listening any more.
-        entry.result.exception()
+        try:
+            entry.failed(error)
+        except Exception:
+            log.exception("what follows from a %s that was not committed failed", type(entry.mutation).__name__)
+
+        if not entry.result.done():
+            entry.result.set_exception(error)
+            # Nobody needs to be listening any more.
+            entry.result.exception()
 
 
 def _size(mutation: Mutation) -> int:

@@ -27,7 +27,7 @@ from durabletask_server.activities import ActivityProcessor
 from durabletask_server.clock import Clock
 from durabletask_server.dispatch.dispatcher import Dispatcher
 from durabletask_server.dispatch.encoding import encode_turn
-from durabletask_server.dispatch.stream import WorkerStream
+from durabletask_server.dispatch.stream import Kind, WorkerStream
 from durabletask_server.dispatch.timers import Timers
 from durabletask_server.engine import events, orchestration
 from durabletask_server.engine.ids import NewId
@@ -98,6 +98,7 @@ class OrchestrationProcessor:
         self._loading: dict[InstanceKey, list[Message]] = {}
         self._loader: asyncio.Task[None] | None = None
         self._hand_outs = 0
+        self._stopped = False
         self.turns = 0
         """How many turns were committed."""
 
@@ -124,6 +125,7 @@ class OrchestrationProcessor:
 
     def stop(self) -> None:
         """Start nothing more."""
+        self._stopped = True
         self._timers.stop()
         self.activities.stop()
 
@@ -153,7 +155,7 @@ class OrchestrationProcessor:
             return
 
         key = create.instance.key
-        self._forget(key)
+        self._leave(key)
         self.activities.drop(key)
         # A load that is under way may have read the instance that was replaced.
         self._loading.pop(key, None)
@@ -195,17 +197,18 @@ class OrchestrationProcessor:
 
     def purged(self, key: InstanceKey) -> None:
         """An instance was deleted."""
-        self._forget(key)
+        self._leave(key)
         self.activities.drop(key)
         self._waiters.purged(key)
 
     def _receive(self, resident: Resident, message: Message) -> None:
         if message.due_at is not None and message.due_at > self._clock.now():
-            resident.delayed[message.sequence] = message
+            resident.postpone(message)
             self._timers.add(DueMessage(message.due_at, message.sequence, resident.key))
             return
 
         resident.receive(message)
+        self._weigh(resident)
         self._residents.move_to_end(resident.key)
         self._wake(resident)
 
@@ -230,6 +233,11 @@ class OrchestrationProcessor:
             return
 
         state = resident.state
+
+        # Nothing else is taken now; it would only be looked at, again and again.
+        if state.suspended and not resident.controls:
+            return
+
         unanswered = len(state.tasks) + len(state.children)
         only_answers = len(resident.inbox) == resident.answers
 
@@ -282,7 +290,11 @@ class OrchestrationProcessor:
         resident.phase = Phase.OUT
         task = TaskKey(*instance.key, instance.execution_id, TURN)
         token = self._signer(instance.key.hub).sign(Token(task, item.attempt))
-        streamed = stream.history_streaming and resident.history_bytes > self._settings.streamed_history
+        streamed = (
+            stream.history_streaming
+            and resident.history_bytes > self._settings.streamed_history
+            and not resident.embeds_history
+        )
 
         return encode_turn(instance, turn, None if streamed else resident.past(), token)
 
@@ -340,8 +352,13 @@ class OrchestrationProcessor:
             log.info("an answer to a turn of instance %s came too late", key.instance_id)
             return
 
+        if response.requiresHistory and resident.embeds_history:
+            # It has been sent whole, and still is not enough.
+            self.abandon(key, attempt)
+            return
+
         if response.requiresHistory:
-            # It was sent whole, or announced as to be fetched; all there is to do is to send it again.
+            resident.embeds_history = True
             self._take_back(resident)
             self._make_ready(resident, front=True)
             return
@@ -358,9 +375,12 @@ class OrchestrationProcessor:
         for note in decision.notes:
             log.warning("instance %s: %s", key.instance_id, note)
 
-        outcome = await self._commit(resident, decision)
+        # The turn is committed also when the worker does not wait for that any more.
+        outcome = await asyncio.shield(self._commit(resident, decision))
 
-        if outcome.code is Code.STALE:
+        if outcome.code is Code.STALE and resident.is_gone:
+            log.info("an answer to a turn of instance %s came too late: it was replaced or purged", key.instance_id)
+        elif outcome.code is Code.STALE:
             raise TurnRefusedError(
                 f"the turn of instance {key.instance_id!r} was decided on a state that is not current any more"
             )
@@ -399,9 +419,13 @@ class OrchestrationProcessor:
         resident.chunks = []
         resident.phase = Phase.IDLE
 
-        if resident.item is not None:
-            resident.item.settle()
-            resident.item = None
+        item, resident.item = resident.item, None
+
+        if item is not None:
+            if item.stream is None:
+                self._dispatcher.drop(Kind.ORCHESTRATION, resident.key, lambda other: other is item)
+
+            item.settle()
 
         _cancel_pause(resident)
 
@@ -409,16 +433,22 @@ class OrchestrationProcessor:
 
     def _commit(self, resident: Resident, decision: Decision) -> asyncio.Future[Outcome]:
         resident.phase = Phase.COMMITTING
-        result = self._journal.submit(decision.mutation, lambda outcome: self._committed(resident, decision, outcome))
-        result.add_done_callback(lambda done: self._failed(resident, done))
 
-        return result
+        return self._journal.submit(
+            decision.mutation,
+            lambda outcome: self._committed(resident, decision, outcome),
+            lambda _: self._failed(resident),
+        )
 
-    def _failed(self, resident: Resident, done: asyncio.Future[Outcome]) -> None:
-        """The batch was not committed: what is true now is what the store says."""
-        if not done.cancelled() and done.exception() is not None and self._residents.get(resident.key) is resident:
-            self._forget(resident.key)
-            self._load(resident.key)
+    def _failed(self, resident: Resident) -> None:
+        """The batch was not committed: what is true now is what the store says, once it had a moment to recover."""
+        key = resident.key
+
+        if self._residents.get(key) is resident:
+            self._forget(key)
+            self._clock.call_at(
+                self._clock.now() + int(self._settings.abandon_delay * 1_000_000), lambda: self._load(key)
+            )
 
     def _committed(self, resident: Resident, decision: Decision, outcome: Outcome) -> None:
         mutation = decision.mutation
@@ -439,7 +469,10 @@ class OrchestrationProcessor:
         self.activities.add(mutation.tasks)
 
         for effect, became in zip(mutation.effects, outcome.effects, strict=True):
-            self._effected(effect, became)
+            try:
+                self._effected(effect, became)
+            except Exception:
+                log.exception("what a turn of instance %s did to another cannot be followed", resident.key.instance_id)
 
         self._waiters.committed(decision.state.instance)
 
@@ -458,7 +491,6 @@ class OrchestrationProcessor:
 
             return
 
-        weight = resident.weight
         resident.state = decision.state
         resident.phase = Phase.IDLE
         resident.abandoned = resident.breaks = 0
@@ -471,7 +503,7 @@ class OrchestrationProcessor:
             resident.forget_history()
             self.activities.drop(resident.key)
 
-        self._weight += resident.weight - weight
+        self._weigh(resident)
 
         if len(decision.state.tasks) + len(decision.state.children) <= self._settings.wide:
             resident.patience = 0
@@ -485,17 +517,32 @@ class OrchestrationProcessor:
     # Memory.
 
     def _keep(self, resident: Resident) -> Resident:
+        # Before it is one of them: it is about to be used.
+        self._trim()
         self._residents[resident.key] = resident
-        self._weight += resident.weight
+        self._weigh(resident)
 
         return resident
+
+    def _weigh(self, resident: Resident) -> None:
+        self._weight += resident.weight - resident.weighed
+        resident.weighed = resident.weight
 
     def _forget(self, key: InstanceKey) -> None:
         resident = self._residents.pop(key, None)
 
         if resident is not None:
-            self._weight -= resident.weight
+            self._weight -= resident.weighed
+            resident.weighed = 0
             self._take_back(resident)
+
+    def _leave(self, key: InstanceKey) -> None:
+        """An instance was replaced or purged: a turn of it that is being committed is of no use."""
+        resident = self._residents.get(key)
+
+        if resident is not None:
+            resident.is_gone = True
+            self._forget(key)
 
     def _trim(self) -> None:
         """Let go of idle instances, the longest unused first, while they take too much memory."""
@@ -512,6 +559,17 @@ class OrchestrationProcessor:
 
     def _load(self, key: InstanceKey, message: Message | None = None) -> None:
         """Bring an instance to memory. A message that is known already need not be in what is read."""
+        resident = self._residents.get(key)
+
+        if self._stopped:
+            return
+
+        if resident is not None:
+            if message is not None:
+                self._receive(resident, message)
+
+            return
+
         messages = self._loading.setdefault(key, [])
 
         if message is not None:
@@ -523,7 +581,7 @@ class OrchestrationProcessor:
     async def _load_all(self) -> None:
         try:
             while self._loading:
-                keys = list(self._loading)[:_LOAD]
+                keys = list(islice(self._loading, _LOAD))
 
                 try:
                     loaded = await self._backend.load(keys, now=_END_OF_TIME)
@@ -533,7 +591,10 @@ class OrchestrationProcessor:
                     continue
 
                 for key in keys:
-                    self._loaded(self._loading.pop(key, None), loaded.get(key))
+                    try:
+                        self._loaded(self._loading.pop(key, None), loaded.get(key))
+                    except Exception:
+                        log.exception("instance %s cannot be brought to memory", key.instance_id)
         finally:
             self._loader = None
 
@@ -547,10 +608,11 @@ class OrchestrationProcessor:
 
         for message in (*loaded.inbox, *messages):
             if message.due_at is not None and message.due_at > now:
-                resident.delayed[message.sequence] = message
+                resident.postpone(message)
             else:
                 resident.receive(message)
 
+        self._weigh(resident)
         self._wake(resident)
 
 

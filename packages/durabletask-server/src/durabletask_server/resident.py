@@ -18,6 +18,7 @@ ANSWERS = frozenset(
     {"taskCompleted", "taskFailed", "subOrchestrationInstanceCompleted", "subOrchestrationInstanceFailed"}
 )
 """The events that answer what an orchestration started; more of them may be worth waiting for."""
+_CONTROLS = frozenset({"executionTerminated", "executionSuspended", "executionResumed"})
 _BASE_BYTES = 2000
 """About what an instance takes besides its history."""
 
@@ -65,6 +66,16 @@ class Resident:
         """How many letters of the inbox are answers."""
         self.terminations = 0
         """How many are terminations."""
+        self.controls = 0
+        """How many are terminations, suspensions or resumptions: all that a suspended instance takes."""
+        self.mail_bytes = 0
+        """Of the inbox."""
+        self.weighed = 0
+        """Its weight when it was last counted."""
+        self.is_gone = False
+        """Whether it was replaced or purged."""
+        self.embeds_history = False
+        """Whether its worker said that it needs the history with the turn."""
         self.delayed: dict[int, Message] = {}
         self.phase = Phase.IDLE
         self.turn: Turn | None = None
@@ -91,7 +102,9 @@ class Resident:
     @property
     def weight(self) -> int:
         """About how many bytes it takes in memory."""
-        return _BASE_BYTES + self.history_bytes
+        payload = self.state.instance.input
+
+        return _BASE_BYTES + self.history_bytes + self.mail_bytes + (0 if payload is None else 2 * len(payload))
 
     def receive(self, message: Message) -> None:
         """Put a message in the inbox, if it is not there already."""
@@ -100,6 +113,10 @@ class Resident:
         if message.sequence not in self.inbox:
             letter = self.inbox[message.sequence] = open_letter(message)
             self._count(letter, 1)
+
+    def postpone(self, message: Message) -> None:
+        """Keep a message until it is due."""
+        self.delayed[message.sequence] = message
 
     def consume(self, sequences: Iterable[int]) -> None:
         """A turn that took these messages was committed."""
@@ -110,10 +127,13 @@ class Resident:
                 self._count(letter, -1)
 
     def _count(self, letter: Letter, by: int) -> None:
+        self.mail_bytes += by * len(letter.message.payload)
+
         if letter.kind in ANSWERS:
             self.answers += by
-        elif letter.kind == "executionTerminated":
-            self.terminations += by
+        elif letter.kind in _CONTROLS:
+            self.controls += by
+            self.terminations += by if letter.kind == "executionTerminated" else 0
 
     def letters(self) -> Sequence[Letter]:
         """The inbox in order of delivery."""

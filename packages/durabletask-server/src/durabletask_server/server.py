@@ -57,6 +57,10 @@ async def serve(backend: Backend, *, host: str, port: int, grace: float, setting
             again.cancel()
             drained.cancel()
 
+        # From here on a signal ends the process at once, should the store not let it go.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
         await server.stop(_FAREWELL)
     finally:
         stopped.cancel()

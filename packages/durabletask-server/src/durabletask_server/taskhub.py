@@ -63,6 +63,7 @@ class TaskHubWorker:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Raises when the engine cannot go on: its lease was lost."""
         self._journal: Journal | None = None
+        self._alive: asyncio.Task[None] | None = None
         self._started = False
 
     async def start(self) -> None:
@@ -77,7 +78,7 @@ class TaskHubWorker:
             lease = await self.backend.open(f"{socket.gethostname()}:{os.getpid()}:{boot}", ttl=self.settings.lease)
             await self._build(lease, boot)
         except BaseException:
-            await self.backend.close()
+            await self.close()
             raise
 
     async def _build(self, lease: Lease, boot: str) -> None:
@@ -91,6 +92,7 @@ class TaskHubWorker:
             boot,
             self.settings.journal,
             piggyback=self._riders,
+            loaded=lambda: self.dispatcher.out >= self.settings.loaded,
         )
         self.orchestrations = OrchestrationProcessor(
             self.backend,
@@ -149,12 +151,13 @@ class TaskHubWorker:
 
     async def close(self) -> None:
         """Commit what was decided, and close the backend. Nothing is lost by not calling it."""
-        if self._started:
-            self._started = False
+        self._started = False
+
+        if self._alive is not None:
             self._alive.cancel()
-            self.orchestrations.stop()
 
         if self._journal is not None:
+            self.orchestrations.stop()
             await self._journal.close()
 
         await self.backend.close()

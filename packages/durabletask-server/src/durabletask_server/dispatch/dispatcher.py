@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from durabletask_backend.values import InstanceKey
 
 from durabletask_server.dispatch.queue import FairQueue
 from durabletask_server.dispatch.stream import Kind, WorkerStream, WorkItem
@@ -48,7 +50,8 @@ class Dispatcher:
         self._streams.pop(stream.number, None)
         items = stream.abandon()
 
-        for item in items:
+        # What a drain breaks is ready again for the next server, and no fault of the item's.
+        for item in items if not self._draining else ():
             item.broken()
 
         if items:
@@ -60,6 +63,10 @@ class Dispatcher:
         """Make an item ready."""
         self._ready[item.kind].push(item.instance, item, front=front)
         self._schedule()
+
+    def drop(self, kind: Kind, instance: InstanceKey, unwanted: Callable[[WorkItem], bool]) -> None:
+        """Remove those of an instance's items that wait for a worker and are not wanted any more."""
+        self._ready[kind].drop(instance, unwanted)
 
     async def drain(self, grace: float) -> int:
         """Hand out nothing more, wait for what is out, then close the streams.
@@ -79,7 +86,7 @@ class Dispatcher:
         except TimeoutError:
             pass
 
-        left = self._out()
+        left = self.out
 
         for stream in self._streams.values():
             stream.close()
@@ -105,11 +112,13 @@ class Dispatcher:
         """How many items of a kind wait for a worker."""
         return len(self._ready[kind])
 
-    def _out(self) -> int:
+    @property
+    def out(self) -> int:
+        """How many items workers hold."""
         return sum(stream.held(kind) for stream in self._streams.values() for kind in Kind)
 
     def _check_idle(self) -> None:
-        if self._draining and not self._out():
+        if self._draining and not self.out:
             self._idle.set()
 
     def _schedule(self) -> None:
@@ -134,7 +143,12 @@ class Dispatcher:
 
                 item = queue.pop()
                 stream = min(room, key=lambda each: (each.number == item.avoid, each.held(kind)))
-                encoded = item.hand_out(stream)
+
+                try:
+                    encoded = item.hand_out(stream)
+                except Exception:
+                    log.exception("a work item of instance %s cannot be handed out", item.instance.instance_id)
+                    continue
 
                 if encoded is not None:
                     stream.send(item, encoded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -57,3 +57,18 @@ class FairQueue(Generic[Item]):
             return item
 
         raise IndexError("the queue is empty")
+
+    def drop(self, group: Hashable, unwanted: Callable[[Item], bool]) -> None:
+        """Remove the unwanted items of a group."""
+        items = self._groups.get(group)
+
+        if items is None:
+            return
+
+        kept = deque(item for item in items if not unwanted(item))
+        self._length -= len(items) - len(kept)
+
+        if kept:
+            self._groups[group] = kept
+        else:
+            del self._groups[group]

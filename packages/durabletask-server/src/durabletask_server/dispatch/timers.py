@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 
 from durabletask_backend.errors import StorageFailedError
@@ -73,7 +74,7 @@ class Timers:
 
         heapq.heappush(self._heap, message)
 
-        if len(self._heap) > 2 * self._window:
+        if len(self._heap) > 2 * self._window and self._refilling is None:
             self._heap = sorted(self._heap)[: self._window]
             self._horizon = self._heap[-1]
 
@@ -114,13 +115,19 @@ class Timers:
             messages = await self._refill(after, self._window)
         except StorageFailedError as error:
             log.warning("cannot read the timers that come next, trying again: %s", error)
-            self._refilling = None
             self._clock.call_at(self._clock.now() + _RETRY, self._ring)
         else:
-            self._refilling = None
             self._merge(messages)
+        finally:
+            self._refilling = None
 
     def _merge(self, messages: Sequence[DueMessage]) -> None:
-        self._horizon = messages[-1] if len(messages) >= self._window else None
         self._heap = sorted({*self._heap, *messages})
+        self._horizon = None
+
+        if len(messages) >= self._window:
+            # What was added behind it meanwhile is in the store, and read when its time is nearer.
+            self._horizon = messages[-1]
+            del self._heap[bisect_right(self._heap, self._horizon) :]
+
         self._arm()

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from durabletask_backend.values import Micros, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
+
+from durabletask_server.engine.framing import frame
 
 # The years 1 to 9999, in microseconds.
 _FIRST = -62_135_596_800_000_000
 _LAST = 253_402_300_799_999_999
+
+# A failure stands a few messages deep in a work item, and deeper with each parent that fails with it.
+_LEVELS_ABOVE = 40
+_INNER_FAILURE = 0x22
 
 NO_ID = -1
 """The `eventId` of every event that confirms no action."""
@@ -123,3 +130,26 @@ def child_failed(at: Micros, task_id: int, failure: pb.TaskFailureDetails) -> pb
 def failure(error_type: str, message: str, *, non_retriable: bool = False) -> pb.TaskFailureDetails:
     """A failure that the engine itself reports."""
     return pb.TaskFailureDetails(errorType=error_type, errorMessage=message, isNonRetriable=non_retriable)
+
+
+def bounded(failure: pb.TaskFailureDetails) -> pb.TaskFailureDetails:
+    """The failure, without what it holds inside if that is nested more deeply than every reader of a history takes."""
+    if not failure.HasField("innerFailure") and not failure.properties:
+        return failure
+
+    nested = failure.SerializeToString()
+
+    for _ in range(_LEVELS_ABOVE):
+        nested = frame(_INNER_FAILURE, nested)
+
+    try:
+        pb.TaskFailureDetails.FromString(nested)
+    except DecodeError:
+        return pb.TaskFailureDetails(
+            errorType=failure.errorType,
+            errorMessage=failure.errorMessage,
+            stackTrace=failure.stackTrace if failure.HasField("stackTrace") else None,
+            isNonRetriable=failure.isNonRetriable,
+        )
+
+    return failure

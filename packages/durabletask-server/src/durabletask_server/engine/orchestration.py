@@ -122,7 +122,9 @@ class _Decider:
         if terminated.recurse:
             told = events.execution_terminated(self._draft.at, output, True).SerializeToString()
 
-            for child in sorted(set(self._followed().children.values())):
+            children = self._followed().children.items()
+
+            for child in sorted({child for action_id, child in children if action_id not in self._turn.answered}):
                 self._draft.effects.append(AppendMessage(key=self._draft.key(child), payload=told))
 
         return self._decision(RuntimeStatus.TERMINATED, output=output)
@@ -179,7 +181,7 @@ class _Decider:
         completion = action.completeOrchestration
         status = RuntimeStatus(completion.orchestrationStatus)
         output = events.optional(completion, "result")
-        failure = completion.failureDetails if completion.HasField("failureDetails") else None
+        failure = events.bounded(completion.failureDetails) if completion.HasField("failureDetails") else None
         self._end(action.id, status, output, failure)
 
         return self._decision(status, output=output, failure=failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 
 from durabletask_backend.values import Message, Micros
@@ -19,6 +19,10 @@ MAX_BYTES = 1 << 20
 """…and stops after so many bytes of them: some SDKs receive no more than 4 MiB with the history."""
 _WHILE_SUSPENDED = frozenset({"executionSuspended", "executionResumed", "executionTerminated"})
 """What a suspended instance does not hold back."""
+
+
+_CHILD_DONE = "subOrchestrationInstanceCompleted"
+_CHILD_FAILED = "subOrchestrationInstanceFailed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Turn:
     """The messages that say nothing to this generation any more, to be consumed with the turn."""
     terminated: pb.ExecutionTerminatedEvent | None
     """Set: the engine ends the instance by itself, and no worker is asked. The last of `events` is that event."""
+    answered: frozenset[int] = frozenset()
+    """With `terminated`: the sub-orchestrations whose answers are behind it in the inbox. They have ended, or never began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +127,24 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
         if letter.kind == "timerFired":
             time = max(time, micros(letter.event.timerFired.fireAt))
 
-    return _turn(taken, dropped, time, terminated)
+    turn = _turn(taken, dropped, time, terminated)
+
+    return turn if terminated is None else replace(turn, answered=_answered([*held, *waiting]))
+
+
+def _answered(letters: Sequence[Letter]) -> frozenset[int]:
+    completed = (
+        letter.event.subOrchestrationInstanceCompleted.taskScheduledId
+        for letter in letters
+        if letter.kind == _CHILD_DONE
+    )
+    failed = (
+        letter.event.subOrchestrationInstanceFailed.taskScheduledId
+        for letter in letters
+        if letter.kind == _CHILD_FAILED
+    )
+
+    return frozenset((*completed, *failed))
 
 
 def _by_arrival(inbox: Sequence[Letter]) -> Iterable[Letter]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from durabletask_backend.values import TERMINAL_STATUSES, InstanceFilter, InstanceKey, QueryOrder
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -126,7 +126,7 @@ class QueryRpcs:
 
     async def stream_history(
         self, hub: str, request: pb.StreamInstanceHistoryRequest, _: Context
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """`StreamInstanceHistory`: the committed events of the current generation."""
         if not request.instanceId:
             raise InvalidRequestError("instanceId", "must not be empty; give the id of an orchestration instance")

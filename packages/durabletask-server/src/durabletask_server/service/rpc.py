@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TypeAlias, TypeVar
 
 import grpc
@@ -82,14 +83,15 @@ def unary(
 
 
 def streaming(
-    request_type: type[Request], method: Callable[[str, Request, Context], AsyncIterator[bytes]]
+    request_type: type[Request], method: Callable[[str, Request, Context], AsyncGenerator[bytes, None]]
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
     """The handler of an RPC with a stream of encoded responses; otherwise as `unary`."""
 
     async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
         try:
-            async for response in method(hub_of(context), parse(request_type, raw), context):
-                yield response
+            async with aclosing(method(hub_of(context), parse(request_type, raw), context)) as responses:
+                async for response in responses:
+                    yield response
         except Exception as error:  # noqa: BLE001 - told to the caller
             await abort(context, error)
 

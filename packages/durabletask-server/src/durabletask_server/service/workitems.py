@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from durabletask_backend.values import InstanceKey
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -38,7 +38,9 @@ class WorkItemRpcs:
         """`Hello`: whether somebody is there."""
         return Empty()
 
-    async def get_work_items(self, hub: str, request: pb.GetWorkItemsRequest, context: Context) -> AsyncIterator[bytes]:
+    async def get_work_items(
+        self, hub: str, request: pb.GetWorkItemsRequest, context: Context
+    ) -> AsyncGenerator[bytes, None]:
         """`GetWorkItems`: work, until the worker or the server goes; a health ping first, and when there is none."""
         dispatcher = self._hub.dispatcher
 
