@@ -48,6 +48,9 @@ class JournalSettings:
     """Mutations a batch; 1 is a commit per mutation, which only a benchmark wants."""
     linger: float = 0.003
     """Seconds to wait for more before a commit, under load only."""
+    loaded: int = 5
+    """The server is under load when at least so many mutations came while the last batch was committed: from callers, that is, who did
+    not wait for it. To linger would only slow down a few callers who each wait for an answer before they ask for more."""
     capacity: int = 64 << 20
     """Bytes that may wait, about."""
     ask_again: float = 0.2
@@ -72,7 +75,6 @@ class Journal:
         name: Begins the id of every batch; unique to this process.
         settings: How batches are made.
         piggyback: Asked, before each commit, for mutations that are worth no commit of their own.
-        loaded: Asked, before each commit, whether the server is under load.
     """
 
     def __init__(
@@ -83,7 +85,6 @@ class Journal:
         settings: JournalSettings,
         *,
         piggyback: Callable[[], Sequence[Mutation]] = tuple,
-        loaded: Callable[[], bool] = bool,
     ) -> None:
         self._backend = backend
         self._lease = lease
@@ -91,7 +92,6 @@ class Journal:
         self._batches = 0
         self._settings = settings
         self._piggyback = piggyback
-        self._loaded = loaded
         self._entries: deque[_Entry] = deque()
         self._waiting = 0
         self._arrived = asyncio.Event()
@@ -176,6 +176,8 @@ class Journal:
 
     async def _pending(self) -> bool:
         """Wait for something to commit; under load, for more to come along. False: there is nothing, and will be nothing."""
+        came = len(self._entries)
+
         while not self._entries:
             if self._closing:
                 return False
@@ -185,7 +187,7 @@ class Journal:
 
         if len(self._entries) < self._settings.batch_limit and not self._closing:
             # At least what the event loop has ready may still come.
-            await asyncio.sleep(self._settings.linger if self._loaded() else 0)
+            await asyncio.sleep(self._settings.linger if came >= self._settings.loaded else 0)
 
         return True
 

@@ -16,8 +16,6 @@ class Settings:
     journal: JournalSettings = field(default_factory=JournalSettings)
     default_limits: Mapping[Kind, int] = field(default_factory=lambda: {Kind.ORCHESTRATION: 100, Kind.ACTIVITY: 100})
     """How many items of a kind a worker gets at a time that does not say how many it wants."""
-    loaded: int = 16
-    """The server is under load while workers hold at least so many items: then the journal lingers for more to commit."""
     abandon_delay: float = 1.0
     """Before work that was given back is offered again; doubles each time."""
     abandon_limit: float = 30.0

@@ -92,7 +92,6 @@ class TaskHubWorker:
             boot,
             self.settings.journal,
             piggyback=self._riders,
-            loaded=lambda: self.dispatcher.out >= self.settings.loaded,
         )
         self.orchestrations = OrchestrationProcessor(
             self.backend,
