@@ -44,10 +44,8 @@ class ActivityItem:
         """The instance that scheduled it."""
         self.stream: WorkerStream | None = None
         self.avoid: int | None = None
-        self.since: Micros = 0
-        """When it was handed out."""
         self.attempt = ""
-        """Which hand-out that was."""
+        """Which hand-out its worker has it by."""
         self.breaks = 0
         self.abandoned = 0
         self._processor = processor
@@ -218,14 +216,14 @@ class ActivityProcessor:
             return None
 
         item.stream = stream
-        item.since = self._clock.now()
+        now = self._clock.now()
         self._hand_outs += 1
         item.attempt = f"{self._boot}.{self._hand_outs}"
         token = self._signer(key.hub).sign(Token(key, item.attempt))
-        self._unmarked[key] = item.since
+        self._unmarked[key] = now
 
         if self._mark_alarm is None:
-            self._mark_alarm = self._clock.call_at(item.since + 2 * _MARK_AFTER, self._mark)
+            self._mark_alarm = self._clock.call_at(now + 2 * _MARK_AFTER, self._mark)
 
         return encode_activity(item.task, token)
 

@@ -363,7 +363,7 @@ class OrchestrationProcessor:
             self._make_ready(resident, front=True)
             return
 
-        whole = _joined(resident.chunks, response)
+        whole = resident.join(response)
 
         if whole is None:
             return
@@ -620,40 +620,3 @@ def _cancel_pause(resident: Resident) -> None:
     if resident.pause is not None:
         resident.pause.cancel()
         resident.pause = None
-
-
-def _joined(chunks: list[pb.OrchestratorResponse], part: pb.OrchestratorResponse) -> pb.OrchestratorResponse | None:
-    """The whole answer, once its last part is here. A part that is repeated takes the place of the first one."""
-    if not part.isPartial and not part.chunkIndex.value:
-        return part
-
-    index = part.chunkIndex.value
-
-    if index > len(chunks):
-        log.warning("part %d of an answer to instance %s came out of order", index, part.instanceId)
-        return None
-
-    del chunks[index:]
-    chunks.append(part)
-
-    if part.isPartial:
-        return None
-
-    whole = pb.OrchestratorResponse()
-    whole.CopyFrom(part)
-    del whole.actions[:]
-
-    for chunk in chunks:
-        whole.actions.extend(chunk.actions)
-
-    first = chunks[0]
-    whole.ClearField("numEventsProcessed")
-    whole.ClearField("orchestrationTraceContext")
-
-    if first.HasField("numEventsProcessed"):
-        whole.numEventsProcessed.CopyFrom(first.numEventsProcessed)
-
-    if first.HasField("orchestrationTraceContext"):
-        whole.orchestrationTraceContext.CopyFrom(first.orchestrationTraceContext)
-
-    return whole

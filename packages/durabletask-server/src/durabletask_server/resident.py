@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import Protocol
@@ -33,6 +34,9 @@ class TurnSource(Protocol):
     def broken(self, item: TurnItem) -> None:
         """See `WorkItem.broken`."""
         ...
+
+
+log = logging.getLogger(__name__)
 
 
 class Phase(Enum):
@@ -159,6 +163,44 @@ class Resident:
             self.history = [b"".join(self.history)]
 
         return self.history[0] if self.history else b""
+
+    def join(self, part: pb.OrchestratorResponse) -> pb.OrchestratorResponse | None:
+        """The whole answer, once its last part is here. A part that is repeated takes the place of the first one."""
+        chunks = self.chunks
+
+        if not part.isPartial and not part.chunkIndex.value:
+            return part
+
+        index = part.chunkIndex.value
+
+        if index > len(chunks):
+            log.warning("part %d of an answer to instance %s came out of order", index, part.instanceId)
+            return None
+
+        del chunks[index:]
+        chunks.append(part)
+
+        if part.isPartial:
+            return None
+
+        whole = pb.OrchestratorResponse()
+        whole.CopyFrom(part)
+        del whole.actions[:]
+
+        for chunk in chunks:
+            whole.actions.extend(chunk.actions)
+
+        first = chunks[0]
+        whole.ClearField("numEventsProcessed")
+        whole.ClearField("orchestrationTraceContext")
+
+        if first.HasField("numEventsProcessed"):
+            whole.numEventsProcessed.CopyFrom(first.numEventsProcessed)
+
+        if first.HasField("orchestrationTraceContext"):
+            whole.orchestrationTraceContext.CopyFrom(first.orchestrationTraceContext)
+
+        return whole
 
 
 class TurnItem:

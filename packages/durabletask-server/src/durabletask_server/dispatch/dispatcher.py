@@ -103,11 +103,6 @@ class Dispatcher:
         """Whether it hands out nothing more."""
         return self._draining
 
-    @property
-    def streams(self) -> int:
-        """How many workers are connected."""
-        return len(self._streams)
-
     def ready(self, kind: Kind) -> int:
         """How many items of a kind wait for a worker."""
         return len(self._ready[kind])
