@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from durabletask_backend.conformance import BackendConformance, BackendFactory
-from durabletask_backend.conformance.samples import HUB, append, create, key, task, turn
+from durabletask_backend.conformance.samples import HUB, append, create, key, task, task_key, turn
 from durabletask_backend.contract import Backend, Hint
 from durabletask_backend.errors import LocationError
 from durabletask_backend.memory import MemoryBackend, MemoryStore, open_url
-from durabletask_backend.mutations import Batch
+from durabletask_backend.mutations import Batch, PurgeEntity
 
 
 class Clock:
@@ -79,9 +79,19 @@ async def test_hints_name_what_changed() -> None:
     await asyncio.sleep(0)
     await two.commit(Batch(id="1", lease=lease, mutations=[create(key("a")), append(key("nobody"))]))
     await two.commit(Batch(id="2", lease=lease, mutations=[turn(key("a"), tasks=[task(key("a"))])]))
+    await two.commit(Batch(id="3", lease=lease, mutations=[append(key("@Counter@a"))]))
+    await two.release(lease, [key("a"), key("nobody")], [task_key(key("a")), task_key(key("a"), 2)])
+    await two.commit(Batch(id="4", lease=lease, mutations=[PurgeEntity(key=key("@Counter@a"))]))
     await one.close()
 
-    assert await listening == [Hint(key("a")), Hint(key("a")), Hint(None, "Act")]
+    assert await listening == [
+        Hint(key("a"), "two", "orchestrate"),
+        Hint(key("a"), "two", "orchestrate"),
+        Hint(key("@Counter@a"), "two", "counter"),
+        Hint(key("a"), None, "orchestrate"),
+        Hint(None, None, "act"),
+        Hint(key("@Counter@a")),
+    ]
 
 
 def test_a_location_names_nothing() -> None:

@@ -1,47 +1,38 @@
-"""The rules of a commit, on their own: what a batch leads to, and that its making is no matter."""
+"""The rules of a commit, on their own: what a batch leads to."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pytest
 from durabletask_backend.conformance.samples import (
-    FOREVER,
     HUB,
-    LATER,
     answer,
     append,
     create,
+    entity_turn,
     generation,
     key,
     task,
     task_key,
     turn,
 )
-from durabletask_backend.memory import MemoryBackend
 from durabletask_backend.mutations import (
     Batch,
     Code,
-    CompleteTask,
-    CompleteTurn,
-    CreateInstance,
-    Effect,
     MarkTasksOut,
     Mutation,
-    Outcome,
+    PurgeEntity,
     PurgeInstance,
+    RewindInstances,
 )
-from durabletask_backend.plan import Head, WriteSet, plan, rows_read
+from durabletask_backend.plan import EntityHead, Head, Stored, WriteSet, plan, rows_read
 from durabletask_backend.values import (
-    InstanceFilter,
-    InstanceKey,
+    Entity,
     Lease,
-    LoadedInstance,
     RuntimeStatus,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 LEASE = Lease(owner="me", epoch=1)
@@ -55,6 +46,15 @@ def head(
     execution_id: str = "g1", status: RuntimeStatus = RuntimeStatus.RUNNING, number: int = 0, owner: str | None = "me"
 ) -> Head:
     return Head(execution_id, status, number, owner)
+
+
+def stored(of_key: Head | None = None, **entities: EntityHead) -> Stored:
+    """The one hub, perhaps an instance under `key()`, and entities by their names."""
+    return Stored(
+        instances={} if of_key is None else {key(): of_key},
+        entities={key(f"@{name}@a"): each for name, each in entities.items()},
+        hubs={HUB},
+    )
 
 
 class TestRowsRead:
@@ -74,18 +74,57 @@ class TestRowsRead:
             )
         )
 
-        assert read == (
+        assert (read.entities, read.inboxes) == (set(), set())
+        assert (read.instances, read.tasks, read.hubs) == (
             {
                 key(name)
                 for name in (["created", "told", "sent", "answered", "turned", "effect", "child", "parent", "purged"])
             },
             {task_key(key("answered"))},
+            {HUB},
         )
+
+    def test_everything_about_entities_and_rewinding(self) -> None:
+        read = rows_read(
+            batch(
+                append(key("@sent@a", "other"), otherwise=[append(key("told")), append(key("@told@a"))]),
+                entity_turn(key("@turned@a"), effects=[append(key("@effect@a")), create(key("started", "third"))]),
+                PurgeEntity(key=key("@purged@a")),
+                PurgeEntity(key=key("@emptied@a"), only_empty=True),
+                RewindInstances(turns=(turn(key("a"), effects=[append(key("b"))]), turn(key("c")))),
+                replace(create(key("replaced")), on_replaced=(append(key("parent")),)),
+            )
+        )
+
+        assert read.instances == {
+            *map(key, ["told", "a", "b", "c", "replaced", "parent"]),
+            key("started", "third"),
+        }
+        assert read.entities == {
+            key("@sent@a", "other"),
+            *map(key, ["@told@a", "@turned@a", "@effect@a", "@purged@a", "@emptied@a"]),
+        }
+        assert read.inboxes == {key("@emptied@a")}
+        assert read.hubs == {HUB, "other", "third"}
+
+    def test_no_hub_for_what_only_changes_what_is_there(self) -> None:
+        """What exists is in a hub that exists: no look-up is spent on it."""
+        read = rows_read(
+            batch(
+                append(key()),
+                answer(key()),
+                turn(key(), effects=[append(key())]),
+                entity_turn(key("@e@1")),
+                PurgeEntity(key=key("@e@1")),
+            )
+        )
+
+        assert read.hubs == set()
 
 
 class TestWrites:
     def test_sequences_go_on_from_the_first_unused(self) -> None:
-        outcomes, writes = plan(batch(append(key()), append(key("nobody")), append(key())), {key(): head()}, set(), 41)
+        outcomes, writes = plan(batch(append(key()), append(key("nobody")), append(key())), stored(head()), 41)
 
         assert [outcome.sequence for outcome in outcomes] == [41, 0, 42]
         assert [row.message.sequence for row in writes.inbox] == [41, 42]
@@ -93,13 +132,13 @@ class TestWrites:
 
     @pytest.mark.parametrize("owner", [None, "me"])
     def test_a_turn_of_one_s_own_or_nobody_s(self, owner: str | None) -> None:
-        (outcome,), writes = plan(batch(turn(key())), {key(): head(owner=owner)}, set(), 1)
+        (outcome,), writes = plan(batch(turn(key())), stored(head(owner=owner)), 1)
 
         assert outcome.code is Code.APPLIED
         assert writes.turns == [turn(key())]
 
     def test_a_turn_of_somebody_else_s(self) -> None:
-        (outcome,), writes = plan(batch(turn(key(), tasks=[task(key())])), {key(): head(owner="you")}, set(), 1)
+        (outcome,), writes = plan(batch(turn(key(), tasks=[task(key())])), stored(head(owner="you")), 1)
 
         assert outcome.code is Code.STALE
         assert writes == WriteSet(next_sequence=1)
@@ -114,8 +153,7 @@ class TestWrites:
                 turn(key(), 2, "g2", status=RuntimeStatus.COMPLETED),
                 PurgeInstance(key=key()),
             ),
-            {},
-            set(),
+            stored(),
             1,
         )
 
@@ -123,7 +161,7 @@ class TestWrites:
         assert (writes.turns, writes.history, writes.inbox, writes.tasks) == ([], [], [], [])
 
     def test_a_turn_of_a_created_instance_is_part_of_its_creation(self) -> None:
-        _, writes = plan(batch(create(key()), turn(key(), generation=generation("g2", input="in"))), {}, set(), 1)
+        _, writes = plan(batch(create(key()), turn(key(), generation=generation("g2", input="in"))), stored(), 1)
 
         assert writes.turns == []
         assert writes.new_generation == {}
@@ -132,8 +170,7 @@ class TestWrites:
     def test_the_first_of_two_generations_is_the_one_that_was_stored(self) -> None:
         _, writes = plan(
             batch(turn(key(), generation=generation("g2")), turn(key(), 1, "g2", generation=generation("g3"))),
-            {key(): head()},
-            set(),
+            stored(head()),
             1,
         )
 
@@ -142,202 +179,66 @@ class TestWrites:
     def test_a_replacement_after_a_replacement(self) -> None:
         anyway = frozenset(RuntimeStatus)
         outcomes, writes = plan(
-            batch(create(key(), "g2", replace=anyway), create(key(), "g3", replace=anyway)), {key(): head()}, set(), 1
+            batch(create(key(), "g2", replace=anyway), create(key(), "g3", replace=anyway)), stored(head()), 1
         )
 
         assert [outcome.code for outcome in outcomes] == [Code.REPLACED, Code.REPLACED]
         assert writes.reset == {key()}
         assert [row.message.execution_id for row in writes.inbox] == ["g3"]
 
-    def test_what_is_no_mutation(self) -> None:
-        with pytest.raises(TypeError, match="str is not a mutation"):
-            plan(Batch(id="b", lease=LEASE, mutations=["x"]), {}, set(), 1)  # type: ignore[list-item]
+    def test_an_entity_s_turns_are_part_of_its_creation(self) -> None:
+        e = key("@e@a")
+        _, writes = plan(batch(append(e), entity_turn(e, state="s"), PurgeEntity(key=e), append(e, at=7)), stored(), 1)
 
+        assert (writes.entities_deleted, writes.entity_turns) == (set(), [])
+        assert writes.entities_created == {e: Entity(key=e, modified_at=7)}
+        assert [row.message.sequence for row in writes.inbox] == [2]
 
-# Random lives. A step says what is attempted; what it comes to depends on where the instance stands by then, so that most
-# turns are not stale, and some are.
+    def test_what_is_written_of_a_stored_entity(self) -> None:
+        e = key("@e@a")
+        turns = [entity_turn(e, 3, state="s", consumed=[8]), entity_turn(e, 4)]
+        _, writes = plan(batch(append(e), *turns), stored(e=EntityHead(3, True, "me")), 9)
 
-NAMES = ["a", "b", "c"]
-STATUSES = [RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED, RuntimeStatus.COMPLETED, RuntimeStatus.FAILED]
+        assert writes.entity_turns == turns
+        assert (writes.entities_created, writes.entities_deleted, writes.consumed) == ({}, set(), [8])
 
+        _, purged = plan(batch(*turns, PurgeEntity(key=e)), stored(e=EntityHead(3, True, "me")), 9)
 
-@dataclass(frozen=True)
-class Step:
-    kind: str
-    of: InstanceKey
-    other: InstanceKey
-    number: int
-    status: RuntimeStatus
-    off: bool
-    """Whether to name a generation that is not the live one."""
+        assert (purged.entity_turns, purged.entities_deleted) == ([], {e})
 
+    @pytest.mark.parametrize("owner", [None, "me", "you"])
+    def test_whose_an_entity_is(self, owner: str | None) -> None:
+        (outcome,), _ = plan(batch(entity_turn(key("@e@a"))), stored(e=EntityHead(0, False, owner)), 1)
 
-steps = st.builds(
-    Step,
-    kind=st.sampled_from(
-        ["create", "replace", "collide", "append", "bound", "timer", "turn", "turn", "again", "answer", "out", "purge"]
-    ),
-    of=st.sampled_from(NAMES).map(key),
-    other=st.sampled_from(NAMES).map(key),
-    number=st.integers(0, 3),
-    status=st.sampled_from(STATUSES),
-    off=st.integers(0, 9).map(lambda roll: roll == 0),
-)
+        assert outcome.code is (Code.STALE if owner == "you" else Code.APPLIED)
 
-
-def mutation(step: Step, loaded: LoadedInstance | None, serial: int) -> Mutation:
-    """What a step comes to for an instance that stands so."""
-    payload = b"%d" % serial
-    live = "none" if loaded is None else loaded.instance.execution_id
-    execution_id = "gone" if step.off else live
-    fresh = f"g{serial}"
-    turns = 0 if loaded is None else loaded.instance.turn
-    consumed = [] if loaded is None else [message.sequence for message in loaded.inbox[: step.number]]
-    effects: list[Effect] = [
-        append(step.other, b"effect " + payload),
-        create(step.other, fresh, on_conflict=append(step.of, b"taken " + payload)),
-        append(step.of, b"self " + payload, due_at=LATER + step.number),
-    ]
-
-    match step.kind:
-        case "create":
-            return create(step.of, live if step.off else fresh, start=payload)
-        case "replace":
-            return create(step.of, fresh, start=payload, replace=STATUSES[step.number :])
-        case "collide":
-            return create(step.of, fresh, on_conflict=append(step.other, payload))
-        case "append":
-            return append(step.of, payload, front=step.number == 0)
-        case "bound":
-            return append(step.of, payload, execution_id=execution_id)
-        case "timer":
-            return append(step.of, payload, execution_id=execution_id, due_at=LATER - step.number)
-        case "turn":
-            return turn(
-                step.of,
-                turns,
-                execution_id,
-                status=step.status,
-                history=[payload] * step.number,
-                history_first=0 if loaded is None else loaded.history_count,
-                consumed=consumed,
-                tasks=[task(step.of, number, execution_id) for number in range(4 * turns, 4 * turns + step.number)],
-                effects=effects[: step.number],
-            )
-        case "again":
-            return turn(
-                step.of, turns, execution_id, consumed=consumed, generation=generation(fresh), effects=effects[:2]
-            )
-        case "answer":
-            return answer(step.of, 4 * max(turns - 1, 0) + step.number, execution_id, payload=payload)
-        case "out":
-            return MarkTasksOut(tasks=(task_key(step.of, 4 * max(turns - 1, 0) + step.number, live),))
-        case _:
-            return PurgeInstance(key=step.of)
-
-
-async def opened() -> MemoryBackend:
-    backend = MemoryBackend()
-    await backend.open(LEASE.owner)
-    await backend.create_hub(HUB, b"secret")
-
-    return backend
-
-
-async def state(backend: MemoryBackend) -> object:
-    """All that can be seen of a backend."""
-    keys = list(map(key, NAMES))
-    history = {of: b"".join([chunk.events async for chunk in backend.history(of)]) for of in keys}
-
-    return (
-        await backend.load(keys, now=FOREVER),
-        history,
-        await backend.due(after=None, limit=1000),
-        await backend.claim_tasks(LEASE),
-        await backend.claim_instances(LEASE),
-        await backend.query(HUB, InstanceFilter(), payloads=True),
-    )
-
-
-async def one_by_one(walk: list[Step]) -> tuple[list[Mutation], list[Outcome], MemoryBackend]:
-    """Apply each step on its own, as it comes out then."""
-    backend = await opened()
-    mutations: list[Mutation] = []
-    outcomes: list[Outcome] = []
-
-    for serial, step in enumerate(walk):
-        before = await state(backend)
-        loaded = (await backend.load([step.of], now=FOREVER)).get(step.of)
-        mutations.append(mutation(step, loaded, serial))
-        (outcome,) = await backend.commit(Batch(id=f"single {serial}", lease=LEASE, mutations=mutations[-1:]))
-        outcomes.append(outcome)
-
-        if outcome.code not in (Code.APPLIED, Code.REPLACED) and not is_refusal_with_effect(mutations[-1], outcome):
-            assert await state(backend) == before, f"{outcome} of {mutations[-1]} changed something"
-
-    return mutations, outcomes, backend
-
-
-def is_refusal_with_effect(attempted: Mutation, outcome: Outcome) -> bool:
-    """A creation that told of its conflict, and an answer that closed its task though nobody waits."""
-    return bool(outcome.effects) or (
-        isinstance(attempted, CompleteTask) and outcome.code in (Code.TERMINAL, Code.SUPERSEDED)
-    )
-
-
-def sequences(outcomes: list[Outcome]) -> Iterator[int]:
-    for outcome in outcomes:
-        if outcome.sequence:
-            yield outcome.sequence
-
-        yield from sequences(list(outcome.effects))
-
-
-@settings(max_examples=300, deadline=None)
-@given(walk=st.lists(steps, max_size=30), cut=st.integers(0, 30))
-def test_a_batch_is_the_sum_of_its_mutations(walk: list[Step], cut: int) -> None:
-    """Committed as one batch, or as two, mutations come to what they come to one by one."""
-
-    async def compare() -> None:
-        mutations, outcomes, singly = await one_by_one(walk)
-        together = await opened()
-        found = [
-            *await together.commit(Batch(id="1", lease=LEASE, mutations=mutations[:cut])),
-            *await together.commit(Batch(id="2", lease=LEASE, mutations=mutations[cut:])),
+    @pytest.mark.parametrize("waiting", [{4}, {4, 5}])
+    def test_an_entity_is_empty_when_all_that_waited_is_consumed(self, waiting: set[int]) -> None:
+        e = key("@e@a")
+        head = EntityHead(0, True, "me", frozenset(waiting))
+        _, outcome = plan(batch(entity_turn(e, consumed=[4]), PurgeEntity(key=e, only_empty=True)), stored(e=head), 9)[
+            0
         ]
 
-        assert found == outcomes
-        assert await state(together) == await state(singly)
+        assert outcome.code is (Code.APPLIED if waiting == {4} else Code.NOT_EMPTY)
 
-    asyncio.run(compare())
+    def test_a_rewound_history_is_cleared_once(self) -> None:
+        """What the batch appended before goes, too; what it appends after stays."""
+        failed = head(status=RuntimeStatus.FAILED, number=5)
+        rewound = RewindInstances(turns=(turn(key(), 5, history=[b"kept"]),))
+        _, writes = plan(batch(rewound, turn(key(), 6, history=[b"x"], history_first=1)), stored(failed), 1)
 
+        assert writes.history_cleared == {key()}
+        assert [(row.first, row.length) for row in writes.history] == [(0, 1), (1, 1)]
 
-@settings(max_examples=300, deadline=None)
-@given(walk=st.lists(steps, max_size=30), first=st.integers(1, 1000))
-def test_what_a_plan_promises(walk: list[Step], first: int) -> None:
-    """One outcome a mutation and an effect; sequences unique and rising; nothing written for what was refused."""
+        replaced = create(key(), "g2", replace=[RuntimeStatus.RUNNING])
+        _, writes = plan(batch(rewound, replaced), stored(failed), 1)
 
-    async def mutations_of() -> list[Mutation]:
-        return (await one_by_one(walk))[0]
+        assert (writes.reset, writes.history_cleared, writes.history) == ({key()}, set(), [])
 
-    mutations = asyncio.run(mutations_of())
-    outcomes, writes = plan(batch(*mutations), {}, set(), first)
-    used = list(sequences(outcomes))
-
-    assert len(outcomes) == len(mutations)
-    assert used == list(range(first, writes.next_sequence))
-    assert {row.message.sequence for row in writes.inbox} <= set(used)
-    assert len({row.message.sequence for row in writes.inbox}) == len(writes.inbox)
-    assert (writes.reset, writes.turns, writes.new_generation) == (set(), [], {}), "nothing was stored before"
-
-    for mutation, outcome in zip(mutations, outcomes, strict=True):
-        if isinstance(mutation, CompleteTurn):
-            assert len(outcome.effects) == (len(mutation.effects) if outcome.code is Code.APPLIED else 0)
-        elif isinstance(mutation, CreateInstance):
-            told = outcome.code is Code.EXISTS and mutation.on_conflict is not None
-            assert len(outcome.effects) == int(told)
-        else:
-            assert outcome.effects == ()
+    def test_what_is_no_mutation(self) -> None:
+        with pytest.raises(TypeError, match="str is not a mutation"):
+            plan(Batch(id="b", lease=LEASE, mutations=["x"]), stored(), 1)  # type: ignore[list-item]
 
 
 @given(
@@ -357,7 +258,7 @@ def test_what_a_plan_promises(walk: list[Step], first: int) -> None:
     )
 )
 def test_what_is_refused_is_not_written(refused: list[Mutation]) -> None:
-    outcomes, writes = plan(batch(*refused), {key(): head()}, set(), 5)
+    outcomes, writes = plan(batch(*refused), stored(head()), 5)
 
     assert Code.APPLIED not in {outcome.code for outcome in outcomes}
     assert writes == WriteSet(next_sequence=5)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from durabletask_backend.errors import LocationError, NotADatabaseError, SchemaTooNewError, StorageFailedError
+from durabletask_backend.values import EntityFilter, EntityPage, Task, TaskKey
 from durabletask_sqlite import SqliteBackend, schema
 
 
@@ -93,7 +94,7 @@ async def test_a_newer_schema_is_refused_whole(tmp_path: Path, monkeypatch: pyte
         newer.setattr(schema, "migrations", lambda: [*known, "CREATE TABLE novelty (it TEXT)"])
         await _make(path)
 
-    await _refused(path, SchemaTooNewError, "schema version 2, newer than 1")
+    await _refused(path, SchemaTooNewError, f"schema version {len(known) + 1}, newer than {len(known)}")
 
 
 async def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,12 +106,34 @@ async def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, monkeypatch
     await backend.open("owner")
 
     # In the file already, where the next older program looks, though nothing has been closed.
-    assert int.from_bytes(path.read_bytes()[60:64], "big") == 2
+    assert int.from_bytes(path.read_bytes()[60:64], "big") == len(known) + 1
     assert await backend.get_hub("hub") is not None
     await backend.close()
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM novelty").fetchone() == (0,)
     connection.close()
+
+
+async def test_what_the_first_schema_held_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open task of a database from before entities is claimed under the newest schema."""
+    path = tmp_path / "hub.sqlite3"
+    known = schema.migrations()
+
+    with monkeypatch.context() as older:
+        older.setattr(schema, "migrations", lambda: known[:1])
+        await _make(path)
+
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO tasks VALUES ('hub', 'i', 'g1', 1, 'Act', NULL, 1, x'01')")
+    connection.commit()
+    connection.close()
+    backend = SqliteBackend(path)
+    lease = await backend.open("owner")
+    key = TaskKey("hub", "i", "g1", 1)
+
+    assert await backend.claim_tasks(lease) == [Task(key=key, name="Act", payload=b"\x01", out=True)]
+    assert await backend.entities("hub", EntityFilter()) == EntityPage(entities=(), next=None)
+    await backend.close()
 
 
 async def test_a_failed_migration_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

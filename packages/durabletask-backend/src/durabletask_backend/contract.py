@@ -22,8 +22,12 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from durabletask_backend.mutations import Batch, Outcome
 from durabletask_backend.values import (
+    ANY_WORK,
     Cursor,
     DueMessage,
+    Entity,
+    EntityFilter,
+    EntityPage,
     HistoryChunk,
     Hub,
     Instance,
@@ -31,19 +35,24 @@ from durabletask_backend.values import (
     InstanceKey,
     InstancePage,
     Lease,
+    LoadedEntity,
     LoadedInstance,
-    Micros,
     QueryOrder,
     Task,
     TaskKey,
+    WorkNames,
 )
 
 
 class Hint(NamedTuple):
-    """A lossy word from another replica: this instance's inbox or status, or the ready tasks of this name, changed."""
+    """A lossy word from another owner about what it changed."""
 
     key: InstanceKey | None
-    task_name: str | None = None
+    """This instance: its inbox or its status. None: tasks were left free, to be claimed."""
+    owner: str | None = None
+    """Whose the instance is; None: nobody's, to be claimed if it has something to do."""
+    name: str | None = None
+    """The name of the instance or the tasks, in lower case, as far as known."""
 
 
 @runtime_checkable
@@ -53,6 +62,11 @@ class Backend(Protocol):
     @property
     def description(self) -> str:
         """What it is and where it keeps its data, for the log: `SQLite file /data/hub.sqlite3`."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes may own instances of the store at the same time."""
         ...
 
     async def open(self, owner: str, *, ttl: float = 30.0) -> Lease:
@@ -84,8 +98,11 @@ class Backend(Protocol):
         """
         ...
 
-    async def release(self, lease: Lease, keys: Collection[InstanceKey]) -> None:
-        """Give up these instances, so that any owner may claim them. The ones owned by others are left alone."""
+    async def release(self, lease: Lease, keys: Collection[InstanceKey] = (), tasks: Collection[TaskKey] = ()) -> None:
+        """Give up these instances and open tasks, so that any owner may claim them; the others are told by a hint.
+
+        What is owned by others is left alone.
+        """
         ...
 
     def changes(self) -> AsyncIterator[Hint]:
@@ -112,7 +129,6 @@ class Backend(Protocol):
             outcomes are returned.
 
         Raises:
-            HubMissingError: An instance of the batch is of a hub that does not exist; nothing was applied.
             LeaseLostError: The lease is not the owner's current one; nothing was applied.
             StorageFailedError: The store failed; whether the batch was applied is for `outcomes` to tell.
         """
@@ -122,12 +138,12 @@ class Backend(Protocol):
         """The outcomes of the owner's last batch if it has this id, None otherwise: then that batch was never applied."""
         ...
 
-    async def load(self, keys: Collection[InstanceKey], *, now: Micros) -> Mapping[InstanceKey, LoadedInstance]:
-        """Read instances with history and inbox, all as of one moment. Those that do not exist are left out.
+    async def load(
+        self, lease: Lease, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, LoadedInstance | LoadedEntity]:
+        """Become the owner of instances, and read them with history and inbox, all as of one moment.
 
-        Args:
-            keys: The instances to read.
-            now: Delayed messages are included when they are due at or before this.
+        Those that do not exist, and those that another live owner has, are left out.
         """
         ...
 
@@ -150,17 +166,38 @@ class Backend(Protocol):
         ...
 
     async def claim_instances(
-        self, lease: Lease, *, after: InstanceKey | None = None, limit: int = 1000
+        self,
+        lease: Lease,
+        *,
+        names: WorkNames = ANY_WORK,
+        mine: bool = True,
+        after: InstanceKey | None = None,
+        limit: int = 1000,
     ) -> Sequence[InstanceKey]:
-        """Become the owner of instances that have messages to deliver at once and no live owner (or this one).
+        """Become the owner of instances and entities that have messages to deliver at once and no live owner (or this one).
+
+        Args:
+            lease: The owner's.
+            names: Only what it has workers for. A backend for one owner may leave that aside, and `mine`.
+            mine: Whether to name those, too, that this owner has already.
+            after: Only keys that sort behind this.
+            limit: At most so many.
 
         Returns:
-            Up to `limit` keys, sorted, that sort behind `after`; fewer only when there are no more.
+            The keys, sorted; fewer than `limit` only when there are no more.
         """
         ...
 
-    async def claim_tasks(self, lease: Lease, *, after: TaskKey | None = None, limit: int = 1000) -> Sequence[Task]:
-        """Become the owner of open tasks that have no live owner (or this one). Paged like `claim_instances`."""
+    async def claim_tasks(
+        self,
+        lease: Lease,
+        *,
+        names: WorkNames = ANY_WORK,
+        mine: bool = True,
+        after: TaskKey | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Task]:
+        """Become the owner of open tasks that have no live owner (or this one). Otherwise as `claim_instances`."""
         ...
 
     async def get(self, key: InstanceKey, *, payloads: bool = True) -> Instance | None:
@@ -196,4 +233,37 @@ class Backend(Protocol):
 
     async def children(self, key: InstanceKey) -> Sequence[InstanceKey]:
         """The instances that name this one as their parent, in any status."""
+        ...
+
+    async def entity(self, key: InstanceKey, *, states: bool = True) -> Entity | None:
+        """One entity, None where it does not exist.
+
+        Args:
+            key: Which.
+            states: Whether to read its state.
+        """
+        ...
+
+    async def entities(
+        self,
+        hub: str,
+        where: EntityFilter,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        states: bool = False,
+    ) -> EntityPage:
+        """A page of the entities that match, by id.
+
+        Args:
+            hub: Of this hub.
+            where: Which.
+            after: Only ids that sort behind this.
+            limit: At most so many; 1 or more.
+            states: Whether to read their states.
+        """
+        ...
+
+    async def hubs(self) -> Sequence[Hub]:
+        """All hubs, by name."""
         ...

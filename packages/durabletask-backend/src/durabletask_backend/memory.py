@@ -6,19 +6,24 @@ owners can share in one process, so that leases, claims and fencing are tested f
 
 from __future__ import annotations
 
-import asyncio
-import time
-from bisect import bisect_right, insort
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from durabletask_backend._memory_entities import entity_page, shown_entity
+from durabletask_backend._memory_store import MemoryStore, Owner, Watcher, is_wanted
+from durabletask_backend._memory_writes import changed, write
 from durabletask_backend.contract import Hint
-from durabletask_backend.errors import HubMissingError, LeaseLostError, LocationError
+from durabletask_backend.errors import LeaseLostError, LocationError
 from durabletask_backend.mutations import Batch, Outcome
-from durabletask_backend.plan import Head, WriteSet, plan, rows_read, turn_applied
+from durabletask_backend.plan import RowsRead, Stored, plan, rows_read
 from durabletask_backend.values import (
+    ANY_WORK,
     Cursor,
     DueMessage,
+    Entity,
+    EntityFilter,
+    EntityPage,
     HistoryChunk,
     Hub,
     Instance,
@@ -26,95 +31,15 @@ from durabletask_backend.values import (
     InstanceKey,
     InstancePage,
     Lease,
+    LoadedEntity,
     LoadedInstance,
-    Message,
-    Micros,
     QueryOrder,
     Task,
     TaskKey,
+    WorkNames,
 )
 
-_HINTS_KEPT = 1000
-"""Hints that wait for one that iterates `changes`; more are dropped."""
-
-
-def _wall_clock() -> Micros:
-    return time.time_ns() // 1000
-
-
-@dataclass(slots=True)
-class _Row:
-    """An instance with all that is its own."""
-
-    instance: Instance
-    owner: str | None
-    history: list[HistoryChunk] = field(default_factory=list)
-    inbox: dict[int, Message] = field(default_factory=dict)
-    tasks: dict[TaskKey, Task] = field(default_factory=dict)
-    task_owners: dict[TaskKey, str] = field(default_factory=dict)
-
-    @property
-    def length(self) -> int:
-        return self.history[-1].first + self.history[-1].length if self.history else 0
-
-
-@dataclass(slots=True)
-class _Owner:
-    epoch: int = 0
-    ttl: Micros = 0
-    expires: Micros = 0
-    last_batch: str | None = None
-    last_outcomes: Sequence[Outcome] = ()
-
-
-@dataclass(slots=True, eq=False)
-class _Watcher:
-    """One iteration of `changes`; None ends it."""
-
-    lease: Lease
-    hints: asyncio.Queue[Hint | None] = field(default_factory=asyncio.Queue)
-
-    def tell(self, hint: Hint) -> None:
-        # Hints may be lost, memory may not: who does not listen misses some.
-        if self.hints.qsize() < _HINTS_KEPT:
-            self.hints.put_nowait(hint)
-
-
-class MemoryStore:
-    """What several `MemoryBackend`s of one process may share.
-
-    Args:
-        clock: Tells the time by which leases run out.
-    """
-
-    def __init__(self, clock: Callable[[], Micros] = _wall_clock) -> None:
-        self.clock = clock
-        self.hubs: dict[str, Hub] = {}
-        self.rows: dict[InstanceKey, _Row] = {}
-        self.owners: dict[str, _Owner] = {}
-        self.due: list[DueMessage] = []
-        """Sorted. Those whose message is gone are skipped when they are met."""
-        self.watchers: list[_Watcher] = []
-        self.next_sequence = 1
-
-    def live(self, owner: str | None) -> str | None:
-        """The owner, if its lease has not run out."""
-        if owner is None or self.owners[owner].expires <= self.clock():
-            return None
-
-        return owner
-
-    def claimable(self, holder: str | None, claimant: str) -> bool:
-        """Whether the claimant may take what the holder has. A holder that is taken over loses its lease by it."""
-        if holder is None or holder == claimant:
-            return True
-
-        if self.live(holder) is not None:
-            return False
-
-        self.owners[holder].epoch += 1
-
-        return True
+__all__ = ["MemoryBackend", "MemoryStore", "open_url"]
 
 
 class MemoryBackend:
@@ -134,10 +59,15 @@ class MemoryBackend:
         """For the log."""
         return "memory (nothing is kept when the server stops)"
 
+    @property
+    def shared(self) -> bool:
+        """Whether it was given a store that others may have, too."""
+        return self._shared
+
     async def open(self, owner: str, *, ttl: float = 30.0) -> Lease:
         """See `Backend.open`."""
         store = self._store
-        entry = store.owners.setdefault(owner, _Owner())
+        entry = store.owners.setdefault(owner, Owner())
         entry.epoch += 1
         entry.ttl = int(ttl * 1_000_000)
         entry.expires = store.clock() + entry.ttl
@@ -166,22 +96,36 @@ class MemoryBackend:
         entry = self._current(lease)
         entry.expires = self._store.clock() + entry.ttl
 
-    async def release(self, lease: Lease, keys: Collection[InstanceKey]) -> None:
+    async def release(self, lease: Lease, keys: Collection[InstanceKey] = (), tasks: Collection[TaskKey] = ()) -> None:
         """See `Backend.release`."""
         self._current(lease)
+        store = self._store
+        released: list[InstanceKey] = []
+        names: set[str] = set()
 
         for key in keys:
-            row = self._store.rows.get(key)
+            row = store.find(key)
 
             if row is not None and row.owner == lease.owner:
                 row.owner = None
+                released.append(key)
+
+        for task in tasks:
+            instance = store.rows.get(task.instance)
+
+            if instance is not None and instance.task_owners.get(task) == lease.owner:
+                instance.task_owners[task] = None
+                names.add(instance.tasks[task].name.lower())
+
+        store.tell_others(lease.owner, map(store.hint, released))
+        store.tell_others(lease.owner, (Hint(None, None, name) for name in sorted(names)))
 
     async def changes(self) -> AsyncIterator[Hint]:
         """See `Backend.changes`. Ends when the backend is closed."""
         if not self._shared or self._lease is None:
             return
 
-        watcher = _Watcher(self._lease)
+        watcher = Watcher(self._lease)
         self._store.watchers.append(watcher)
 
         try:
@@ -200,10 +144,11 @@ class MemoryBackend:
 
     async def delete_hub(self, hub: str) -> bool:
         """See `Backend.delete_hub`."""
-        for key in [key for key in self._store.rows if key.hub == hub]:
-            del self._store.rows[key]
+        store = self._store
+        store.rows = {key: row for key, row in store.rows.items() if key.hub != hub}
+        store.entities = {key: row for key, row in store.entities.items() if key.hub != hub}
 
-        return self._store.hubs.pop(hub, None) is not None
+        return store.hubs.pop(hub, None) is not None
 
     async def commit(self, batch: Batch) -> Sequence[Outcome]:
         """See `Backend.commit`."""
@@ -213,19 +158,9 @@ class MemoryBackend:
         if entry.last_batch == batch.id:
             return entry.last_outcomes
 
-        instances, tasks = rows_read(batch)
-
-        for key in instances:
-            if key.hub not in store.hubs:
-                raise HubMissingError(key.hub)
-
-        heads = {key: self._head(row) for key in instances if (row := store.rows.get(key)) is not None}
-        open_tasks = {
-            task for task in tasks if (row := store.rows.get(task.instance)) is not None and task in row.tasks
-        }
-        outcomes, writes = plan(batch, heads, open_tasks, store.next_sequence)
-        self._write(writes, batch.lease.owner)
-        self._tell_others(writes, batch.lease.owner)
+        outcomes, writes = plan(batch, self._stored(rows_read(batch)), store.next_sequence)
+        write(store, writes, batch.lease.owner)
+        store.tell_others(batch.lease.owner, map(store.hint, changed(writes)))
         entry.last_batch, entry.last_outcomes = batch.id, outcomes
 
         return outcomes
@@ -236,9 +171,20 @@ class MemoryBackend:
 
         return entry.last_outcomes if entry is not None and entry.last_batch == batch_id else None
 
-    async def load(self, keys: Collection[InstanceKey], *, now: Micros) -> Mapping[InstanceKey, LoadedInstance]:
+    async def load(
+        self, lease: Lease, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, LoadedInstance | LoadedEntity]:
         """See `Backend.load`."""
-        return {key: _loaded(row, now) for key in keys if (row := self._store.rows.get(key)) is not None}
+        self._current(lease)
+        loaded: dict[InstanceKey, LoadedInstance | LoadedEntity] = {}
+
+        for key in keys:
+            row = self._store.find(key)
+
+            if row is not None and self._store.claim(row, lease.owner):
+                loaded[key] = row.loaded
+
+        return loaded
 
     async def history(
         self, key: InstanceKey, *, after: int = 0, execution_id: str | None = None
@@ -261,7 +207,7 @@ class MemoryBackend:
 
         while last < len(waiting) and len(found) < limit:
             message = waiting[last]
-            row = self._store.rows.get(message.key)
+            row = self._store.find(message.key)
             last += 1
 
             if row is not None and message.sequence in row.inbox:
@@ -273,27 +219,42 @@ class MemoryBackend:
         return found
 
     async def claim_instances(
-        self, lease: Lease, *, after: InstanceKey | None = None, limit: int = 1000
+        self,
+        lease: Lease,
+        *,
+        names: WorkNames = ANY_WORK,
+        mine: bool = True,
+        after: InstanceKey | None = None,
+        limit: int = 1000,
     ) -> Sequence[InstanceKey]:
         """See `Backend.claim_instances`."""
         self._current(lease)
+        store = self._store
         claimed: list[InstanceKey] = []
 
-        for key in sorted(key for key in self._store.rows if after is None or key > after):
+        for key in sorted(key for key in (*store.rows, *store.entities) if after is None or key > after):
             if len(claimed) == limit:
                 break
 
-            row = self._store.rows[key]
+            row = store.find(key)
 
-            if any(message.due_at is None for message in row.inbox.values()) and self._store.claimable(
-                row.owner, lease.owner
-            ):
-                row.owner = lease.owner
+            if row is None or not row.backlog or not is_wanted(row, names) or (row.owner == lease.owner and not mine):
+                continue
+
+            if store.claim(row, lease.owner):
                 claimed.append(key)
 
         return claimed
 
-    async def claim_tasks(self, lease: Lease, *, after: TaskKey | None = None, limit: int = 1000) -> Sequence[Task]:
+    async def claim_tasks(
+        self,
+        lease: Lease,
+        *,
+        names: WorkNames = ANY_WORK,
+        mine: bool = True,
+        after: TaskKey | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Task]:
         """See `Backend.claim_tasks`."""
         self._current(lease)
         claimed: list[Task] = []
@@ -304,6 +265,12 @@ class MemoryBackend:
                 break
 
             row = self._store.rows[key.instance]
+
+            if names.activities is not None and row.tasks[key].name.lower() not in names.activities:
+                continue
+
+            if row.task_owners[key] == lease.owner and not mine:
+                continue
 
             if self._store.claimable(row.task_owners[key], lease.owner):
                 row.task_owners[key] = lease.owner
@@ -351,7 +318,31 @@ class MemoryBackend:
             if child.hub == key.hub and row.instance.parent_id == key.instance_id
         ]
 
-    def _current(self, lease: Lease) -> _Owner:
+    async def entity(self, key: InstanceKey, *, states: bool = True) -> Entity | None:
+        """See `Backend.entity`."""
+        row = self._store.entities.get(key)
+
+        return None if row is None else shown_entity(row.shown, states=states)
+
+    async def entities(
+        self,
+        hub: str,
+        where: EntityFilter,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        states: bool = False,
+    ) -> EntityPage:
+        """See `Backend.entities`."""
+        ours = (row.shown for key, row in sorted(self._store.entities.items()) if key.hub == hub)
+
+        return entity_page(ours, where, after=after, limit=limit, states=states)
+
+    async def hubs(self) -> Sequence[Hub]:
+        """See `Backend.hubs`."""
+        return sorted(self._store.hubs.values(), key=lambda hub: hub.name)
+
+    def _current(self, lease: Lease) -> Owner:
         entry = self._store.owners.get(lease.owner)
 
         if entry is None or entry.epoch != lease.epoch:
@@ -359,88 +350,21 @@ class MemoryBackend:
 
         return entry
 
-    def _head(self, row: _Row) -> Head:
-        instance = row.instance
-
-        return Head(instance.execution_id, instance.status, instance.turn, self._store.live(row.owner))
-
-    def _write(self, writes: WriteSet, owner: str) -> None:  # noqa: C901 - one flat list, a step a group
-        rows = self._store.rows
-
-        for key in writes.reset:
-            del rows[key]
-
-        for key, old in writes.new_generation.items():
-            row = rows[key]
-            row.history.clear()
-            row.tasks.clear()
-            row.task_owners.clear()
-            row.inbox = {at: message for at, message in row.inbox.items() if message.execution_id != old}
-
-        for key in writes.inbox_cleared:
-            if key in rows:
-                rows[key].inbox.clear()
-
-        for key in writes.tasks_cleared:
-            if key in rows:
-                rows[key].tasks.clear()
-                rows[key].task_owners.clear()
-
-        for turn in writes.turns:
-            row = rows[turn.key]
-
-            for sequence in turn.consumed:
-                row.inbox.pop(sequence, None)
-
-            row.instance = turn_applied(row.instance, turn)
-            row.owner = owner
-
-        for task in writes.finished:
-            if task.instance in rows:
-                rows[task.instance].tasks.pop(task, None)
-                rows[task.instance].task_owners.pop(task, None)
-
-        for task in writes.out:
-            marked = rows.get(task.instance)
-
-            if marked is not None and task in marked.tasks:
-                marked.tasks[task] = replace(marked.tasks[task], out=True)
-
-        for key, instance in writes.created.items():
-            rows[key] = _Row(instance, owner)
-
-        for addition in writes.history:
-            rows[addition.key].history.append(HistoryChunk(addition.first, addition.length, addition.events))
-
-        for key, message in writes.inbox:
-            rows[key].inbox[message.sequence] = message
-
-            if message.due_at is not None:
-                insort(self._store.due, DueMessage(message.due_at, message.sequence, key))
-
-        for new in writes.tasks:
-            rows[new.key.instance].tasks[new.key] = new
-            rows[new.key.instance].task_owners[new.key] = owner
-
-        self._store.next_sequence = writes.next_sequence
-
-    def _tell_others(self, writes: WriteSet, owner: str) -> None:
-        others = [watcher for watcher in self._store.watchers if watcher.lease.owner != owner]
-
-        if not others:
-            return
-
-        keys = {
-            *writes.reset,
-            *writes.created,
-            *(turn.key for turn in writes.turns),
-            *(row.key for row in writes.inbox),
+    def _stored(self, read: RowsRead) -> Stored:
+        store = self._store
+        open_tasks = {
+            task for task in read.tasks if (row := store.rows.get(task.instance)) is not None and task in row.tasks
         }
-        hints = [*map(Hint, keys), *(Hint(None, name) for name in {task.name for task in writes.tasks})]
 
-        for watcher in others:
-            for hint in hints:
-                watcher.tell(hint)
+        return Stored(
+            instances={key: store.head(store.rows[key]) for key in read.instances & store.rows.keys()},
+            entities={
+                key: store.entity_head(store.entities[key], waiting=key in read.inboxes)
+                for key in read.entities & store.entities.keys()
+            },
+            tasks=open_tasks,
+            hubs=read.hubs & store.hubs.keys(),
+        )
 
 
 def open_url(location: str) -> MemoryBackend:
@@ -455,23 +379,13 @@ def open_url(location: str) -> MemoryBackend:
     return MemoryBackend()
 
 
-def _loaded(row: _Row, now: Micros) -> LoadedInstance:
-    inbox = [message for message in row.inbox.values() if message.due_at is None or message.due_at <= now]
-
-    return LoadedInstance(
-        instance=row.instance,
-        history=b"".join(chunk.events for chunk in row.history),
-        history_count=row.length,
-        inbox=tuple(sorted(inbox, key=lambda message: (not message.front, message.sequence))),
-    )
-
-
 def _shown(instance: Instance, payloads: bool) -> Instance:
     return instance if payloads else replace(instance, input=None, output=None)
 
 
 def _place(instance: Instance, order: QueryOrder) -> Cursor | None:
-    at = instance.created_at if order is QueryOrder.CREATED else instance.completed_at
+    times = {QueryOrder.CREATED: instance.created_at, QueryOrder.COMPLETED: instance.completed_at, QueryOrder.ID: 0}
+    at = times[order]
 
     return None if at is None else Cursor(at, instance.key.instance_id)
 

@@ -11,22 +11,27 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-from durabletask_backend.values import Instance, InstanceKey, Lease, Micros, RuntimeStatus, Task, TaskKey
+from durabletask_backend.values import EntityLock, Instance, InstanceKey, Lease, Micros, RuntimeStatus, Task, TaskKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendMessage:
-    """Put a message in the inbox of a live instance.
+    """Put a message in the inbox of a live instance, or of an entity, which comes to be if there is none.
 
-    Outcomes: APPLIED with the message's sequence; MISSING, TERMINAL or SUPERSEDED (another generation is live): dropped.
+    Outcomes: APPLIED with the message's sequence; MISSING, TERMINAL or SUPERSEDED (another generation is live): dropped; NO_HUB:
+    an entity cannot come to be.
     """
 
     key: InstanceKey
     payload: bytes
     execution_id: str | None = None
-    """Deliver only to this generation, and drop the message with it. None: to whichever generation is live."""
+    """Deliver only to this generation, and drop the message with it. None: to whichever generation is live, or to an entity."""
     due_at: Micros | None = None
     front: bool = False
+    at: Micros = 0
+    """The time from which an entity is dated that comes to be by this."""
+    otherwise: tuple[AppendMessage, ...] = ()
+    """Appended instead when this message is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +39,7 @@ class CreateInstance:
     """Create an instance with its start message in its inbox.
 
     Outcomes: APPLIED (there was none) or REPLACED, with the start message's sequence; UNCHANGED: the instance exists with this
-    very `execution_id`, so this is a retry; EXISTS with the status of the instance that stands in the way.
+    very `execution_id`, so this is a retry; EXISTS with the status of the instance that stands in the way; NO_HUB.
     """
 
     instance: Instance
@@ -45,6 +50,8 @@ class CreateInstance:
     """The statuses in which an existing instance of that id gives way, with its history, inbox and tasks."""
     on_conflict: AppendMessage | None = None
     """Applied instead when the outcome is EXISTS: how a parent learns that its child's id is taken."""
+    on_replaced: tuple[AppendMessage, ...] = ()
+    """Applied, too, when the outcome is REPLACED: how a parent learns that its child is gone, and entities that their lock's owner is."""
 
 
 Effect: TypeAlias = AppendMessage | CreateInstance
@@ -97,6 +104,50 @@ class CompleteTurn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RewindInstances:
+    """Let instances that have FAILED go on from before they did: all of them, or none.
+
+    Each of `turns` is decided on the instance as it failed. Its history takes the place of the one that is there; the rest is as for
+    any turn.
+
+    Outcomes: APPLIED, with an outcome for each of `turns`; STALE: one of them is gone, has not failed, is of another generation or
+    turn, or is owned by another; nothing was changed.
+    """
+
+    turns: tuple[CompleteTurn, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteEntityTurn:
+    """Commit what became of an entity's messages: all of it, or nothing.
+
+    Outcomes: APPLIED, with one outcome for each of `effects`, which apply after the turn itself, in order; STALE: the entity is
+    gone, of another turn, or owned by another; nothing was changed.
+    """
+
+    key: InstanceKey
+    turn: int
+    """`Entity.turn` as it was when the turn was decided; the commit makes it one more."""
+    state: str | None
+    """What the entity's state is now; None: it has none."""
+    lock: EntityLock | None
+    """Whose it is now."""
+    modified_at: Micros
+    consumed: tuple[int, ...] = ()
+    """The sequences of the messages the turn took."""
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeEntity:
+    """Delete an entity with its inbox. Outcomes: APPLIED; MISSING; NOT_EMPTY: only an empty one was to be deleted, and it is not."""
+
+    key: InstanceKey
+    only_empty: bool = False
+    """Only if it has no state, no lock, and nothing in its inbox, not even a delayed message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteTask:
     """Close an open task and deliver its answer.
 
@@ -123,7 +174,17 @@ class PurgeInstance:
     key: InstanceKey
 
 
-Mutation: TypeAlias = CreateInstance | AppendMessage | CompleteTurn | CompleteTask | MarkTasksOut | PurgeInstance
+Mutation: TypeAlias = (
+    CreateInstance
+    | AppendMessage
+    | CompleteTurn
+    | RewindInstances
+    | CompleteEntityTurn
+    | CompleteTask
+    | MarkTasksOut
+    | PurgeInstance
+    | PurgeEntity
+)
 
 
 class Code(IntEnum):
@@ -138,6 +199,8 @@ class Code(IntEnum):
     SUPERSEDED = 6
     STALE = 7
     NOT_TERMINAL = 8
+    NOT_EMPTY = 9
+    NO_HUB = 10
 
 
 class Outcome(NamedTuple):
@@ -149,7 +212,8 @@ class Outcome(NamedTuple):
     status: RuntimeStatus | None = None
     """The status of the instance that stood in the way."""
     effects: tuple[Outcome, ...] = ()
-    """One for each effect of a turn; for a CreateInstance that met EXISTS, that of its `on_conflict`."""
+    """One for each effect of a turn; for a CreateInstance that met EXISTS, that of its `on_conflict`, for one that REPLACED, those of its
+    `on_replaced`; for a message that was dropped, those of its `otherwise`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,10 +34,20 @@ TERMINAL_STATUSES = frozenset(
 
 
 class InstanceKey(NamedTuple):
-    """Names one instance of one hub."""
+    """Names one instance of one hub: an orchestration, or an entity."""
 
     hub: str
     instance_id: str
+
+    @property
+    def is_entity(self) -> bool:
+        """Whether it is an entity's: the ids of entities, and of nothing else, begin with `@`."""
+        return self.instance_id.startswith("@")
+
+    @property
+    def entity_name(self) -> str:
+        """Of an entity's id, `@name@key`, the name in lower case."""
+        return self.instance_id[1:].partition("@")[0].lower()
 
 
 class TaskKey(NamedTuple):
@@ -116,10 +126,39 @@ class Task:
     key: TaskKey
     name: str
     version: str | None = None
+    caller_version: str | None = None
+    """The version of the orchestration that scheduled it."""
     payload: bytes
     """A serialized `ActivityRequest`, opaque here."""
     out: bool = False
     """Whether a worker is known to have held it (`MarkTasksOut`); says nothing after a crash within the mark's delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityLock:
+    """Which critical section has an entity for itself."""
+
+    instance_id: str
+    """The orchestration, of the same hub, whose section it is."""
+    execution_id: str
+    section_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """An entity as its readers see it. It comes to be with the first message to it."""
+
+    key: InstanceKey
+    state: str | None = None
+    """None: it has none. Also where the caller asked for no states; see `has_state`."""
+    has_state: bool = False
+    modified_at: Micros
+    """When operations were last done on it; before that, when it came to be."""
+    lock: EntityLock | None = None
+    turn: int = 0
+    """Turns committed since it came to be. A turn says which count it was decided on, and is refused on another."""
+    backlog: int = 0
+    """How many messages wait in its inbox, without the delayed ones. Only readers fill it in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +170,16 @@ class LoadedInstance:
     """The framed events of the current generation, in order (see `durabletask_backend.contract`)."""
     history_count: int
     inbox: tuple[Message, ...]
-    """In order of delivery: `front` messages first, then by sequence. Delayed ones only if due."""
+    """In order of delivery: `front` messages first, then by sequence. Delayed ones too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedEntity:
+    """What an owner needs to go on with an entity."""
+
+    entity: Entity
+    inbox: tuple[Message, ...]
+    """As that of an instance."""
 
 
 class HistoryChunk(NamedTuple):
@@ -165,6 +213,19 @@ class Hub:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkNames:
+    """Which work a server has workers for, by its names in lower case. None: whatever the name."""
+
+    orchestrations: frozenset[str] | None = None
+    activities: frozenset[str] | None = None
+    entities: frozenset[str] | None = None
+
+
+ANY_WORK = WorkNames()
+"""Work of all names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFilter:
     """Which instances a query wants. An empty filter means all of the hub."""
 
@@ -189,6 +250,8 @@ class QueryOrder(IntEnum):
     """By creation time, then id."""
     COMPLETED = 1
     """By completion time, then id; instances that are not completed are left out."""
+    ID = 2
+    """By id. `Cursor.at` is 0."""
 
 
 class Cursor(NamedTuple):
@@ -204,4 +267,29 @@ class InstancePage:
 
     instances: tuple[Instance, ...]
     next: Cursor | None
-    """Where the next page starts; None when this was the last one."""
+    """Where the next page starts; None when this was the last one. A page can be short, and still not be the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityFilter:
+    """Which entities a query wants. An empty filter means all of the hub that have a state, a lock or a backlog."""
+
+    id_prefix: str | None = None
+    """Compared case-sensitively."""
+    modified_from: Micros | None = None
+    """Inclusive."""
+    modified_to: Micros | None = None
+    """Exclusive."""
+    transient: bool = True
+    """Whether those without a state, too."""
+    empty: bool = False
+    """Whether also those that have no state, no lock and no backlog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityPage:
+    """One page of a query for entities, by id."""
+
+    entities: tuple[Entity, ...]
+    next: str | None
+    """The id after which the next page starts; None when this was the last one. Other pages can be short, too."""

@@ -12,8 +12,12 @@ from durabletask_backend.contract import Hint
 from durabletask_backend.errors import LeaseLostError, LocationError
 from durabletask_backend.mutations import Batch, Outcome
 from durabletask_backend.values import (
+    ANY_WORK,
     Cursor,
     DueMessage,
+    Entity,
+    EntityFilter,
+    EntityPage,
     HistoryChunk,
     Hub,
     Instance,
@@ -21,14 +25,15 @@ from durabletask_backend.values import (
     InstanceKey,
     InstancePage,
     Lease,
+    LoadedEntity,
     LoadedInstance,
-    Micros,
     QueryOrder,
     Task,
     TaskKey,
+    WorkNames,
 )
 
-from durabletask_sqlite import queries
+from durabletask_sqlite import entities, instance_queries, queries
 from durabletask_sqlite.commit import commit, stored_outcomes
 from durabletask_sqlite.connection import Database
 from durabletask_sqlite.owner import OwnerLock
@@ -60,6 +65,11 @@ class SqliteBackend:
     def description(self) -> str:
         """For the log."""
         return "SQLite in memory" if self._path is None else f"SQLite file {self._path}"
+
+    @property
+    def shared(self) -> bool:
+        """A database has one owner."""
+        return False
 
     async def open(self, owner: str, *, ttl: float = 30.0) -> Lease:
         """See `Backend.open`. The lease holds as long as the process has the file; `ttl` has no meaning here.
@@ -113,7 +123,7 @@ class SqliteBackend:
         """See `Backend.renew`."""
         self._check(lease)
 
-    async def release(self, lease: Lease, keys: Collection[InstanceKey]) -> None:
+    async def release(self, lease: Lease, keys: Collection[InstanceKey] = (), tasks: Collection[TaskKey] = ()) -> None:
         """See `Backend.release`. There is nobody else to own them."""
         self._check(lease)
 
@@ -150,7 +160,11 @@ class SqliteBackend:
                     f"DELETE FROM {table} WHERE instance IN (SELECT number FROM instances WHERE hub = ?)", (hub,)
                 )
 
-            for table in ("instances", "inbox", "tasks"):
+            connection.execute(
+                "DELETE FROM entity_states WHERE entity IN (SELECT number FROM entities WHERE hub = ?)", (hub,)
+            )
+
+            for table in ("instances", "entities", "inbox", "tasks"):
                 connection.execute(f"DELETE FROM {table} WHERE hub = ?", (hub,))
 
             return connection.execute("DELETE FROM hubs WHERE name = ?", (hub,)).rowcount == 1
@@ -161,11 +175,7 @@ class SqliteBackend:
         return deleted
 
     async def commit(self, batch: Batch) -> Sequence[Outcome]:
-        """See `Backend.commit`. A commit that nobody waits for any more runs to its end all the same.
-
-        Raises:
-            HubMissingError: An instance of the batch is of a hub that does not exist; nothing was applied.
-        """
+        """See `Backend.commit`. A commit that nobody waits for any more runs to its end all the same."""
         self._check(batch.lease)
 
         return await self._database.write(lambda connection: commit(connection, batch))
@@ -175,9 +185,13 @@ class SqliteBackend:
         # As a write, so that it is after every commit that was begun before.
         return await self._database.write(lambda connection: stored_outcomes(connection, batch_id))
 
-    async def load(self, keys: Collection[InstanceKey], *, now: Micros) -> Mapping[InstanceKey, LoadedInstance]:
-        """See `Backend.load`."""
-        return await self._database.read(lambda connection: queries.load(connection, keys, now=now))
+    async def load(
+        self, lease: Lease, keys: Collection[InstanceKey]
+    ) -> Mapping[InstanceKey, LoadedInstance | LoadedEntity]:
+        """See `Backend.load`. All are the one owner's."""
+        self._check(lease)
+
+        return await self._database.read(lambda connection: queries.load(connection, keys))
 
     async def history(
         self, key: InstanceKey, *, after: int = 0, execution_id: str | None = None
@@ -201,17 +215,31 @@ class SqliteBackend:
         return await self._database.read(lambda connection: queries.due(connection, after=after, limit=limit))
 
     async def claim_instances(
-        self, lease: Lease, *, after: InstanceKey | None = None, limit: int = 1000
+        self,
+        lease: Lease,
+        *,
+        names: WorkNames = ANY_WORK,
+        mine: bool = True,
+        after: InstanceKey | None = None,
+        limit: int = 1000,
     ) -> Sequence[InstanceKey]:
-        """See `Backend.claim_instances`. All are the one owner's."""
+        """See `Backend.claim_instances`. All are the one owner's, whatever their names."""
         self._check(lease)
 
         return await self._database.read(
             lambda connection: queries.instances_with_messages(connection, after=after, limit=limit)
         )
 
-    async def claim_tasks(self, lease: Lease, *, after: TaskKey | None = None, limit: int = 1000) -> Sequence[Task]:
-        """See `Backend.claim_tasks`. All are the one owner's."""
+    async def claim_tasks(
+        self,
+        lease: Lease,
+        *,
+        names: WorkNames = ANY_WORK,
+        mine: bool = True,
+        after: TaskKey | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Task]:
+        """See `Backend.claim_tasks`. All are the one owner's, whatever their names."""
         self._check(lease)
 
         return await self._database.read(lambda connection: queries.open_tasks(connection, after=after, limit=limit))
@@ -232,7 +260,7 @@ class SqliteBackend:
     ) -> InstancePage:
         """See `Backend.query`."""
         return await self._database.search(
-            lambda connection: queries.query(
+            lambda connection: instance_queries.page(
                 connection, hub, where, order=order, after=after, limit=limit, payloads=payloads
             )
         )
@@ -240,6 +268,28 @@ class SqliteBackend:
     async def children(self, key: InstanceKey) -> Sequence[InstanceKey]:
         """See `Backend.children`."""
         return await self._database.read(lambda connection: queries.children(connection, key))
+
+    async def entity(self, key: InstanceKey, *, states: bool = True) -> Entity | None:
+        """See `Backend.entity`."""
+        return await self._database.read(lambda connection: entities.get(connection, key, states=states))
+
+    async def entities(
+        self,
+        hub: str,
+        where: EntityFilter,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        states: bool = False,
+    ) -> EntityPage:
+        """See `Backend.entities`."""
+        return await self._database.search(
+            lambda connection: entities.page(connection, hub, where, after=after, limit=limit, states=states)
+        )
+
+    async def hubs(self) -> Sequence[Hub]:
+        """See `Backend.hubs`."""
+        return sorted(self._hubs.values(), key=lambda hub: hub.name)
 
     def _check(self, lease: Lease) -> None:
         if lease != self._lease:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeAlias
 
-from durabletask_backend.errors import HubMissingError
 from durabletask_backend.mutations import Batch, Outcome
-from durabletask_backend.plan import Head, WriteSet, plan, rows_read
+from durabletask_backend.plan import Head, RowsRead, Stored, WriteSet, plan, rows_read
 from durabletask_backend.values import InstanceKey, RuntimeStatus, TaskKey
 
-from durabletask_sqlite import rows
-
-Statement: TypeAlias = tuple[str, Iterable[tuple[object, ...]]]
-"""SQL, and one tuple of parameters for each time to run it."""
+from durabletask_sqlite import entities, rows
 
 
 def commit(connection: sqlite3.Connection, batch: Batch) -> Sequence[Outcome]:
@@ -26,9 +21,6 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> Sequence[Outcome]:
 
     Returns:
         An outcome a mutation; those of the first time for a repeat of the last batch.
-
-    Raises:
-        HubMissingError: An instance of the batch is of another hub.
     """
     cursor = connection.cursor()
     last, next_sequence = cursor.execute("SELECT batch, next_sequence FROM owner").fetchone()
@@ -36,15 +28,12 @@ def commit(connection: sqlite3.Connection, batch: Batch) -> Sequence[Outcome]:
     if last == batch.id:
         return stored_outcomes(connection, batch.id) or ()
 
-    instances, tasks = rows_read(batch)
-
-    for hub in {key.hub for key in instances}:
-        if cursor.execute("SELECT 1 FROM hubs WHERE name = ?", (hub,)).fetchone() is None:
-            raise HubMissingError(hub)
-
-    heads, numbers = _heads(cursor, instances)
-    outcomes, writes = plan(batch, heads, _open(cursor, tasks), next_sequence)
+    numbers: dict[InstanceKey, int] = {}
+    outcomes, writes = plan(batch, _stored(cursor, rows_read(batch), numbers), next_sequence)
     _number_created(cursor, writes, numbers)
+
+    if writes.entities_created:
+        entities.number_created(cursor, writes, numbers)
 
     for sql, parameters in _statements(writes, numbers):
         cursor.executemany(sql, parameters)
@@ -66,11 +55,19 @@ def stored_outcomes(connection: sqlite3.Connection, batch_id: str) -> Sequence[O
 
 # A look-up a key: one joined with json_each would be a little faster for large batches, slower for small ones, and wrong for a key
 # with a NUL in it, which SQLite's JSON does not keep.
+def _stored(cursor: sqlite3.Cursor, read: RowsRead, numbers: dict[InstanceKey, int]) -> Stored:
+    return Stored(
+        instances=_heads(cursor, read.instances, numbers),
+        entities=entities.heads(cursor, read.entities, read.inboxes, numbers) if read.entities else {},
+        tasks=_open(cursor, read.tasks),
+        hubs={hub for hub in read.hubs if cursor.execute("SELECT 1 FROM hubs WHERE name = ?", (hub,)).fetchone()},
+    )
+
+
 def _heads(
-    cursor: sqlite3.Cursor, keys: Iterable[InstanceKey]
-) -> tuple[dict[InstanceKey, Head], dict[InstanceKey, int]]:
+    cursor: sqlite3.Cursor, keys: Iterable[InstanceKey], numbers: dict[InstanceKey, int]
+) -> dict[InstanceKey, Head]:
     heads: dict[InstanceKey, Head] = {}
-    numbers: dict[InstanceKey, int] = {}
     sql = "SELECT number, execution_id, status, turn FROM instances WHERE hub = ? AND instance_id = ?"
 
     for key in keys:
@@ -80,7 +77,7 @@ def _heads(
             numbers[key], execution_id, status, turn = row
             heads[key] = Head(execution_id, RuntimeStatus(status), turn)
 
-    return heads, numbers
+    return heads
 
 
 def _open(cursor: sqlite3.Cursor, keys: Iterable[TaskKey]) -> set[TaskKey]:
@@ -98,7 +95,7 @@ def _number_created(cursor: sqlite3.Cursor, writes: WriteSet, numbers: dict[Inst
         numbers.update((key, last + place) for place, key in enumerate(created, start=1))
 
 
-def _statements(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[Statement]:
+def _statements(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[rows.Statement]:
     """At most one for each kind of change, whatever the size of the batch: deletions, then updates, then insertions."""
     generations = {turn.key: turn.generation for turn in writes.turns if turn.generation is not None}
 
@@ -141,7 +138,9 @@ def _statements(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[S
             writes.out,
         )
 
+    yield from entities.updates(writes, numbers)
     yield from _insertions(writes, numbers)
+    yield from entities.insertions(writes, numbers)
 
     inputs = [
         *((numbers[key], each.input) for key, each in generations.items() if each.input is not None),
@@ -152,8 +151,10 @@ def _statements(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[S
         yield "INSERT INTO inputs (instance, input) VALUES (?, ?)", inputs
 
 
-def _deletions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[Statement]:
+def _deletions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[rows.Statement]:
     generations = writes.new_generation
+
+    yield from entities.deletions(writes, numbers)
 
     if writes.reset:
         yield "DELETE FROM instances WHERE number = ?", [(numbers[key],) for key in writes.reset]
@@ -162,6 +163,9 @@ def _deletions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[St
         begun = [(numbers[key],) for key in (*writes.reset, *generations)]
         yield "DELETE FROM inputs WHERE instance = ?", begun
         yield "DELETE FROM history WHERE instance = ?", begun
+
+    if writes.history_cleared:
+        yield "DELETE FROM history WHERE instance = ?", [(numbers[key],) for key in writes.history_cleared]
 
     if generations:
         yield (
@@ -188,7 +192,7 @@ def _deletions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[St
         )
 
 
-def _insertions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[Statement]:
+def _insertions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[rows.Statement]:
     if writes.created:
         yield (
             (
@@ -241,8 +245,11 @@ def _insertions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[S
     if writes.tasks:
         yield (
             (
-                "INSERT INTO tasks (hub, instance_id, execution_id, task_id, name, version, out, payload) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                "INSERT INTO tasks (hub, instance_id, execution_id, task_id, name, version, caller_version, out, payload) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ),
-            [(*each.key, each.name, each.version, each.out, each.payload) for each in writes.tasks],
+            [
+                (*each.key, each.name, each.version, each.caller_version, each.out, each.payload)
+                for each in writes.tasks
+            ],
         )

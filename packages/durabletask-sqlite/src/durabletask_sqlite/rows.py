@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from durabletask_backend.mutations import Code, Outcome
@@ -11,6 +11,8 @@ from durabletask_backend.values import Instance, InstanceKey, Message, RuntimeSt
 
 Row: TypeAlias = tuple[Any, ...]
 """What sqlite3 gives: its columns have the types of the schema."""
+Statement: TypeAlias = tuple[str, Iterable[tuple[object, ...]]]
+"""SQL, and one tuple of parameters for each time to run it."""
 
 INSTANCE_COLUMNS = (
     "i.hub, i.instance_id, i.execution_id, i.name, i.version, i.status, i.created_at, i.updated_at, i.completed_at, "
@@ -61,8 +63,10 @@ def message(row: Row) -> Message:
 
 
 def task(row: Row) -> Task:
-    """A task, from hub, instance_id, execution_id, task_id, name, version, out, payload."""
-    return Task(key=TaskKey(*row[:4]), name=row[4], version=row[5], out=bool(row[6]), payload=row[7])
+    """A task, from hub, instance_id, execution_id, task_id, name, version, caller_version, out, payload."""
+    return Task(
+        key=TaskKey(*row[:4]), name=row[4], version=row[5], caller_version=row[6], out=bool(row[7]), payload=row[8]
+    )
 
 
 def outcomes_text(outcomes: Sequence[Outcome]) -> str:

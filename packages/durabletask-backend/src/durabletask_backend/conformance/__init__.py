@@ -23,6 +23,9 @@ _THEMES = (
     "turns",
     "tasks",
     "generations",
+    "rewinding",
+    "entities",
+    "entity_lists",
     "purging",
     "delayed",
     "loading",
@@ -30,6 +33,7 @@ _THEMES = (
     "batches",
     "durability",
     "owners",
+    "hints",
 )
 
 # Before they are imported: so that a failed assertion shows what it compared.

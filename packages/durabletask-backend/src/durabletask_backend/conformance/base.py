@@ -62,3 +62,11 @@ class ConformanceBase:
         await driver.backend.create_hub(HUB, b"secret")
 
         return driver
+
+    @pytest_asyncio.fixture
+    async def second(self, driver: Driver, open_driver: Callable[[str], Awaitable[Driver]]) -> Driver:
+        """Another owner on the store of `driver`."""
+        if not self.many_owners:
+            pytest.skip(f"{type(self).__name__} does not declare `many_owners`")
+
+        return await open_driver("second")

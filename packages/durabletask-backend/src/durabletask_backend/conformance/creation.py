@@ -185,11 +185,45 @@ class CreationConformance(ConformanceBase):
         assert loaded.history_count == 1
 
     async def test_a_delayed_start_waits(self, driver: Driver) -> None:
-        """A start message with a due time is loaded only from that time on."""
-        await driver.apply(create(key(), due_at=LATER))
+        """A start message with a due time is a delayed message, in front like any start."""
+        outcome = await driver.apply(create(key(), due_at=LATER))
 
-        assert await driver.inbox(key(), now=LATER - 1) == []
-        assert await driver.inbox(key(), now=LATER) == [b"start"]
+        assert [message.sequence for message in await driver.due()] == [outcome.sequence]
+        assert (await driver.load(key())).inbox == (
+            Message(sequence=outcome.sequence, payload=b"start", execution_id="g1", due_at=LATER, front=True),
+        )
+
+    async def test_a_replaced_child_is_told_of_to_its_parent(self, driver: Driver) -> None:
+        """REPLACED: `on_replaced` is applied, too, and its outcome is in `effects`."""
+        await driver.commit(create(key("parent")), create(key("child")))
+        outcome = await driver.apply(
+            replace(
+                create(key("child"), "g2", start=b"new", replace=[RuntimeStatus.PENDING]),
+                on_replaced=(append(key("parent"), b"gone", execution_id="g1"),),
+                on_conflict=append(key("parent"), b"taken"),
+            )
+        )
+
+        assert outcome.code is Code.REPLACED
+        assert [told.code for told in outcome.effects] == [Code.APPLIED]
+        assert (await driver.load(key("parent"))).inbox[-1] == Message(
+            sequence=outcome.effects[0].sequence, payload=b"gone", execution_id="g1"
+        )
+        assert await driver.inbox(key("child")) == [b"new"]
+
+    async def test_what_replaces_nothing_tells_nobody_of_it(self, driver: Driver) -> None:
+        """`on_replaced` has no effect on a creation that was applied, was a retry, or was refused."""
+        await driver.apply(create(key("parent")))
+        first = replace(create(key("child")), on_replaced=(append(key("parent"), b"gone"),))
+        other = replace(create(key("child"), "g2"), on_replaced=(append(key("parent"), b"gone"),))
+        outcomes = await driver.commit(first, first, other)
+
+        assert [(outcome.code, outcome.effects) for outcome in outcomes] == [
+            (Code.APPLIED, ()),
+            (Code.UNCHANGED, ()),
+            (Code.EXISTS, ()),
+        ]
+        assert await driver.inbox(key("parent")) == [b"start"]
 
     async def test_a_conflict_is_told_to_whom_it_concerns(self, driver: Driver) -> None:
         """EXISTS: `on_conflict` is applied instead, and its outcome is in `effects`."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from durabletask_backend.conformance.samples import FOREVER
 from durabletask_backend.contract import Backend
 from durabletask_backend.mutations import Batch, Mutation, Outcome
 from durabletask_backend.values import (
+    ANY_WORK,
     Cursor,
     DueMessage,
     HistoryChunk,
@@ -13,11 +13,12 @@ from durabletask_backend.values import (
     InstanceFilter,
     InstanceKey,
     Lease,
+    LoadedEntity,
     LoadedInstance,
-    Micros,
     QueryOrder,
     Task,
     TaskKey,
+    WorkNames,
 )
 
 
@@ -53,19 +54,39 @@ class Driver:
 
         return outcome
 
-    async def find(self, key: InstanceKey, *, now: Micros = FOREVER) -> LoadedInstance | None:
-        """Load an instance, with its delayed messages too unless `now` says otherwise; None where there is none."""
-        loaded = await self.backend.load([key], now=now)
-        assert set(loaded) <= {key}, "load gives what it was asked for"
+    async def find(self, key: InstanceKey) -> LoadedInstance | None:
+        """Load an instance; None where there is none, or another has it."""
+        found = await self._find(key)
+        assert not isinstance(found, LoadedEntity), f"{key} should be an instance"
 
-        return loaded.get(key)
+        return found
 
-    async def load(self, key: InstanceKey, *, now: Micros = FOREVER) -> LoadedInstance:
-        """Like `find`, of an instance that must exist."""
-        found = await self.find(key, now=now)
+    async def load(self, key: InstanceKey) -> LoadedInstance:
+        """Like `find`, of an instance that must exist and be this owner's or nobody's."""
+        found = await self.find(key)
         assert found is not None, f"{key} should exist"
 
         return found
+
+    async def find_entity(self, key: InstanceKey) -> LoadedEntity | None:
+        """Load an entity; None where there is none, or another has it."""
+        found = await self._find(key)
+        assert not isinstance(found, LoadedInstance), f"{key} should be an entity"
+
+        return found
+
+    async def load_entity(self, key: InstanceKey) -> LoadedEntity:
+        """Like `find_entity`, of an entity that must exist and be this owner's or nobody's."""
+        found = await self.find_entity(key)
+        assert found is not None, f"{key} should exist"
+
+        return found
+
+    async def _find(self, key: InstanceKey) -> LoadedInstance | LoadedEntity | None:
+        loaded = await self.backend.load(self.lease, [key])
+        assert set(loaded) <= {key}, "load gives what it was asked for"
+
+        return loaded.get(key)
 
     async def record(self, key: InstanceKey) -> Instance:
         """The record of an instance that must exist."""
@@ -74,17 +95,24 @@ class Driver:
 
         return found
 
-    async def inbox(self, key: InstanceKey, *, now: Micros = FOREVER) -> list[bytes]:
-        """The payloads in the inbox of an instance, in order of delivery."""
-        return [message.payload for message in (await self.load(key, now=now)).inbox]
+    async def inbox(self, key: InstanceKey) -> list[bytes]:
+        """The payloads in the inbox of an instance or an entity, in order of delivery."""
+        found = await self._find(key)
+        assert found is not None, f"{key} should exist"
+
+        return [message.payload for message in found.inbox]
+
+    async def claimed(self, *, names: WorkNames = ANY_WORK) -> list[InstanceKey]:
+        """The instances and entities with something to do that this owner has or can get."""
+        return list(await self.backend.claim_instances(self.lease, names=names))
 
     async def history(self, key: InstanceKey, *, after: int = 0, execution_id: str | None = None) -> list[HistoryChunk]:
         """The chunks of an instance's history."""
         return [chunk async for chunk in self.backend.history(key, after=after, execution_id=execution_id)]
 
-    async def open_tasks(self) -> list[Task]:
+    async def open_tasks(self, *, names: WorkNames = ANY_WORK) -> list[Task]:
         """The open tasks of the store that this owner has or can get."""
-        return list(await self.backend.claim_tasks(self.lease))
+        return list(await self.backend.claim_tasks(self.lease, names=names))
 
     async def open_task_keys(self) -> list[TaskKey]:
         """The keys of `open_tasks`."""

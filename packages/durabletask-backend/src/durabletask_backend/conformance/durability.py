@@ -14,6 +14,8 @@ from durabletask_backend.conformance.samples import (
     answer,
     append,
     create,
+    entity_lock,
+    entity_turn,
     full_instance,
     key,
     task,
@@ -21,7 +23,7 @@ from durabletask_backend.conformance.samples import (
     turn,
 )
 from durabletask_backend.errors import LeaseLostError
-from durabletask_backend.mutations import Code, CreateInstance, MarkTasksOut, PurgeInstance
+from durabletask_backend.mutations import Code, CreateInstance, MarkTasksOut, PurgeEntity, PurgeInstance
 from durabletask_backend.values import Hub, RuntimeStatus
 
 
@@ -44,7 +46,7 @@ class DurabilityConformance(ConformanceBase):
         return reopen
 
     async def test_everything_is_there(self, driver: Driver, reopen: Callable[[str], Awaitable[Driver]]) -> None:
-        """Hubs, records, histories, inboxes, delayed messages and open tasks outlive their backend."""
+        """Hubs, records, histories, inboxes, delayed messages, open tasks and entities outlive their backend."""
         a, b = key("a"), key("b")
         await driver.commit(CreateInstance(instance=full_instance(a), start=b"go", due_at=LATER), create(b))
         await driver.commit(
@@ -55,21 +57,26 @@ class DurabilityConformance(ConformanceBase):
             MarkTasksOut(tasks=(task_key(a, 2),)),
         )
         await driver.apply(turn(a, 1, history=[b"two"], history_first=1))
-        before = [await driver.load(a), await driver.load(b)]
+        counter = key("@counter@a")
+        await driver.commit(append(counter), append(counter, due_at=LATER + 1))
+        await driver.apply(entity_turn(counter, state="state", lock=entity_lock()))
+        before = [await driver.load(a), await driver.load(b), await driver.load_entity(counter)]
         due, tasks, history = await driver.due(), await driver.open_tasks(), await driver.history(a)
         again = await reopen("second")
 
         assert await again.backend.get_hub(HUB) == Hub(name=HUB, secret=b"secret")
-        assert [await again.load(a), await again.load(b)] == before
+        assert [await again.load(a), await again.load(b), await again.load_entity(counter)] == before
         assert await again.due() == due
         assert await again.open_tasks() == tasks
         assert await again.history(a) == history
         assert await again.query_ids(HUB) == ["b", "a"]
-        assert list(await again.backend.claim_instances(again.lease)) == [a]
+        assert list(await again.backend.claim_instances(again.lease)) == [counter, a]
 
     async def test_what_is_gone_stays_gone(self, driver: Driver, reopen: Callable[[str], Awaitable[Driver]]) -> None:
-        """Purged instances, answered tasks, consumed messages and deleted hubs do not come back."""
+        """Purged instances and entities, answered tasks, consumed messages and deleted hubs do not come back."""
         await driver.backend.create_hub("deleted", b"secret")
+        await driver.commit(append(key("@e@1")), append(key("@e@1", "deleted")))
+        await driver.apply(PurgeEntity(key=key("@e@1")))
         started, *_ = await driver.commit(create(key("a")), create(key("b")), create(key("c", "deleted")))
         await driver.commit(
             turn(key("a"), consumed=[started.sequence], tasks=[task(key("a"))]),
@@ -84,6 +91,8 @@ class DurabilityConformance(ConformanceBase):
         assert await again.open_task_keys() == []
         assert await again.backend.get_hub("deleted") is None
         assert await again.find(key("c", "deleted")) is None
+        assert await again.find_entity(key("@e@1")) is None
+        assert await again.find_entity(key("@e@1", "deleted")) is None
 
     async def test_turns_go_on(self, driver: Driver, reopen: Callable[[str], Awaitable[Driver]]) -> None:
         """The next owner takes the next turn, and the same turn again is STALE."""

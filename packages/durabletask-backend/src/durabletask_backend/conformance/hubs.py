@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
-
 from durabletask_backend.conformance.base import ConformanceBase
 from durabletask_backend.conformance.driver import Driver
 from durabletask_backend.conformance.samples import (
-    FOREVER,
     HUB,
     LATER,
     OTHER_HUB,
+    answer,
     append,
     create,
+    entity_turn,
     key,
     task,
     task_key,
     turn,
 )
-from durabletask_backend.errors import HubMissingError
 from durabletask_backend.mutations import Code, PurgeInstance
-from durabletask_backend.values import Hub, RuntimeStatus
+from durabletask_backend.values import EntityFilter, Hub, RuntimeStatus
 
 
 class HubConformance(ConformanceBase):
@@ -44,13 +42,47 @@ class HubConformance(ConformanceBase):
         assert await driver.backend.get_hub("nowhere") is None
         assert await driver.backend.get_hub(HUB.upper()) is None
 
-    async def test_a_batch_that_names_a_missing_hub_is_refused_whole(self, driver: Driver) -> None:
-        """A commit that names a hub that does not exist raises HubMissingError, and nothing of it is applied."""
-        with pytest.raises(HubMissingError) as caught:
-            await driver.commit(create(key("here")), create(key("there", "nowhere")))
+    async def test_nothing_comes_to_be_in_a_missing_hub(self, driver: Driver) -> None:
+        """NO_HUB, mutation by mutation: what else is in the batch stands."""
+        nowhere = key("there", "nowhere")
+        here, there, sent, entity, answered = await driver.commit(
+            create(key("here")),
+            create(nowhere, on_conflict=append(key("here"), b"taken")),
+            append(nowhere),
+            append(key("@counter@a", "nowhere"), otherwise=[append(key("here"), b"otherwise")]),
+            answer(nowhere),
+        )
 
-        assert caught.value.hub == "nowhere"
-        assert await driver.find(key("here")) is None
+        assert (here.code, there.code, there.effects) == (Code.APPLIED, Code.NO_HUB, ())
+        assert (sent.code, answered.code) == (Code.MISSING, Code.MISSING)
+        assert (entity.code, [told.code for told in entity.effects]) == (Code.NO_HUB, [Code.APPLIED])
+        assert await driver.find(nowhere) is None
+        assert await driver.find_entity(key("@counter@a", "nowhere")) is None
+        assert await driver.inbox(key("here")) == [b"start", b"otherwise"]
+
+    async def test_a_turn_stands_whose_effect_has_no_hub(self, driver: Driver) -> None:
+        """NO_HUB is the effect's outcome; the turn is applied."""
+        await driver.apply(create(key()))
+        outcome = await driver.apply(turn(key(), effects=[create(key("child", "nowhere")), append(key(), b"after")]))
+
+        assert outcome.code is Code.APPLIED
+        assert [effect.code for effect in outcome.effects] == [Code.NO_HUB, Code.APPLIED]
+        assert (await driver.record(key())).turn == 1
+
+    async def test_hubs_are_listed_by_name(self, driver: Driver) -> None:
+        """`hubs` has every hub with its secret, as they are now."""
+        await driver.backend.create_hub("zoo", b"z")
+        await driver.backend.create_hub("attic", b"a")
+
+        assert list(await driver.backend.hubs()) == [
+            Hub(name="attic", secret=b"a"),
+            Hub(name=HUB, secret=b"secret"),
+            Hub(name="zoo", secret=b"z"),
+        ]
+
+        await driver.backend.delete_hub(HUB)
+
+        assert [hub.name for hub in await driver.backend.hubs()] == ["attic", "zoo"]
 
     async def test_deleting_tells_whether_there_was_one(self, driver: Driver) -> None:
         """delete_hub returns True for a hub that was there, False for none."""
@@ -59,9 +91,10 @@ class HubConformance(ConformanceBase):
         assert await driver.backend.get_hub(HUB) is None
 
     async def test_deleting_wipes_everything_in_the_hub(self, driver: Driver) -> None:
-        """With a hub go its instances, histories, inboxes, delayed messages and open tasks."""
-        parent, child = key("parent"), key("child")
-        await driver.commit(create(parent), create(child, parent_id="parent"))
+        """With a hub go its instances, histories, inboxes, delayed messages, open tasks and entities."""
+        parent, child, entity = key("parent"), key("child"), key("@counter@a")
+        await driver.commit(create(parent), create(child, parent_id="parent"), append(entity), append(entity, due_at=0))
+        await driver.apply(entity_turn(entity, state="state"))
         await driver.commit(
             turn(parent, history=[b"one"], tasks=[task(parent)], effects=[append(parent, b"timer", due_at=LATER)])
         )
@@ -74,14 +107,17 @@ class HubConformance(ConformanceBase):
         again = await driver.backend.create_hub(HUB, b"new secret")
 
         assert again.secret == b"new secret"
-        assert await driver.backend.load([parent, child], now=FOREVER) == {}
+        assert await driver.backend.load(driver.lease, [parent, child, entity]) == {}
+        assert await driver.backend.entity(entity) is None
+        assert (await driver.backend.entities(HUB, EntityFilter(empty=True))).entities == ()
         assert await driver.history(parent) == []
         assert await driver.backend.children(parent) == []
         assert await driver.query_ids(HUB) == []
 
-        await driver.commit(create(parent, start=b"fresh"))
+        await driver.commit(create(parent, start=b"fresh"), append(entity, b"fresh"))
 
-        assert await driver.inbox(parent) == [b"fresh"]
+        assert await driver.inbox(parent) == await driver.inbox(entity) == [b"fresh"]
+        assert (await driver.load_entity(entity)).entity.state is None
         assert (await driver.load(parent)).history == b""
 
     async def test_deleting_leaves_other_hubs_alone(self, driver: Driver) -> None:

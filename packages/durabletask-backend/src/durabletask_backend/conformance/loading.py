@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from durabletask_backend.conformance.base import ConformanceBase
 from durabletask_backend.conformance.driver import Driver
-from durabletask_backend.conformance.samples import FOREVER, HUB, append, create, framed, generation, key, turn
-from durabletask_backend.values import HistoryChunk, InstanceFilter
+from durabletask_backend.conformance.samples import HUB, append, create, framed, generation, key, turn
+from durabletask_backend.errors import LeaseLostError
+from durabletask_backend.values import HistoryChunk, InstanceFilter, LoadedInstance
 
 TURNS = [[b"a", b"b", b"c"], [b"d"], [b"e" * 300, b"", b"g"], [b"h"]]
 """The events of four turns."""
@@ -19,9 +24,16 @@ class LoadingConformance(ConformanceBase):
         """What does not exist is left out, and asking for nothing gives nothing."""
         await driver.apply(create(key()))
 
-        assert await driver.backend.load([], now=FOREVER) == {}
-        assert await driver.backend.load([key("nobody"), key("i", "nowhere")], now=FOREVER) == {}
-        assert set(await driver.backend.load([key("nobody"), key()], now=FOREVER)) == {key()}
+        assert await driver.backend.load(driver.lease, []) == {}
+        assert await driver.backend.load(driver.lease, [key("nobody"), key("i", "nowhere"), key("@no@body")]) == {}
+        assert set(await driver.backend.load(driver.lease, [key("nobody"), key()])) == {key()}
+
+    async def test_nothing_is_loaded_under_another_lease(self, driver: Driver) -> None:
+        """LeaseLostError for a lease that is not the owner's current one, for to load is to become the owner."""
+        await driver.apply(create(key()))
+
+        with pytest.raises(LeaseLostError):
+            await driver.backend.load(replace(driver.lease, epoch=driver.lease.epoch - 1), [key()])
 
     async def test_each_gets_its_own(self, driver: Driver) -> None:
         """Of many instances loaded at once each has its own record, history and inbox."""
@@ -31,13 +43,14 @@ class LoadingConformance(ConformanceBase):
             *(turn(key(name), history=[name.encode(), b"second"]) for name in names),
             *(append(key(name), name.encode()) for name in names),
         )
-        loaded = await driver.backend.load([key(name) for name in names], now=FOREVER)
+        loaded = await driver.backend.load(driver.lease, [key(name) for name in names])
 
         assert len(loaded) == len(names)
 
         for name in names:
             one = loaded[key(name)]
 
+            assert isinstance(one, LoadedInstance)
             assert (one.instance.key, one.instance.input, one.instance.turn) == (key(name), name, 1)
             assert one.history == framed(name.encode()) + framed(b"second")
             assert one.history_count == 2

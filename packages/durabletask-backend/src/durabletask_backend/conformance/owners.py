@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 
 from durabletask_backend.conformance.base import ConformanceBase
 from durabletask_backend.conformance.driver import Driver
-from durabletask_backend.conformance.samples import answer, append, create, key, task, task_key, turn
-from durabletask_backend.contract import Hint
+from durabletask_backend.conformance.samples import (
+    HUB,
+    LATER,
+    answer,
+    append,
+    create,
+    entity_turn,
+    instance,
+    key,
+    task,
+    task_key,
+    turn,
+)
 from durabletask_backend.errors import LeaseLostError
-from durabletask_backend.mutations import Code
+from durabletask_backend.mutations import Code, RewindInstances
+from durabletask_backend.values import InstanceKey, RuntimeStatus, WorkNames
+
+ENTITY = key("@entity@e")
+COUNTER = key("@Counter@Key")
 
 
 class OwnerConformance(ConformanceBase):
-    """What the suite promises of several owners; of a single one, only that `changes` ends."""
-
-    @pytest_asyncio.fixture
-    async def second(self, driver: Driver, open_driver: Callable[[str], Awaitable[Driver]]) -> Driver:
-        """Another owner on the store of `driver`."""
-        if not self.many_owners:
-            pytest.skip(f"{type(self).__name__} does not declare `many_owners`")
-
-        return await open_driver("second")
+    """What the suite promises of several owners."""
 
     async def test_owners_see_the_same_store(self, driver: Driver, second: Driver) -> None:
         """What one commits the other reads, and sequences are unique over both."""
@@ -35,7 +42,10 @@ class OwnerConformance(ConformanceBase):
         sequences = [outcome.sequence for outcome in (*mine, *theirs, again)]
 
         assert sequences == sorted(set(sequences))
-        assert await driver.inbox(key("mine")) == await second.inbox(key("mine")) == [b"start", b"message", b"hello"]
+        assert await driver.inbox(key("mine")) == [b"start", b"message", b"hello"]
+        assert await second.inbox(key("theirs")) == [b"start", b"message"]
+        assert await driver.record(key("theirs")) == await second.record(key("theirs"))
+        assert await driver.query_ids(HUB) == await second.query_ids(HUB) == ["mine", "theirs"]
 
     async def test_a_turn_of_another_s_instance_is_stale(self, driver: Driver, second: Driver) -> None:
         """STALE while its owner lives; messages to it are everybody's, and the owner's turn goes through."""
@@ -74,12 +84,131 @@ class OwnerConformance(ConformanceBase):
         assert (await second.apply(turn(key("a")))).code is Code.APPLIED
         assert (await driver.apply(turn(key("b")))).code is Code.APPLIED
 
-    async def test_nobody_releases_what_another_has(self, driver: Driver, second: Driver) -> None:
-        """`release` leaves the instances of others alone."""
+    async def test_a_released_task_is_free(self, driver: Driver, second: Driver) -> None:
+        """It can be claimed by another, without its instance, and the others of the instance stay where they are."""
         await driver.apply(create(key()))
-        await second.backend.release(second.lease, [key()])
+        await driver.apply(turn(key(), tasks=[task(key(), 1), task(key(), 2)]))
+        await driver.backend.release(driver.lease, tasks=[task_key(key(), 1), task_key(key(), 3), task_key(key("no"))])
 
-        assert list(await second.backend.claim_instances(second.lease)) == []
+        assert await second.open_task_keys() == [task_key(key(), 1)]
+        assert await driver.open_task_keys() == [task_key(key(), 2)]
+        assert await second.find(key()) is None
+
+    async def test_nobody_releases_what_another_has(self, driver: Driver, second: Driver) -> None:
+        """`release` leaves the instances, tasks and entities of others alone."""
+        await driver.commit(create(key()), append(ENTITY))
+        await driver.apply(turn(key(), tasks=[task(key())]))
+        await second.backend.release(second.lease, [key(), ENTITY], [task_key(key())])
+
+        assert await second.claimed() == []
+        assert await second.open_task_keys() == []
+
+    async def test_loading_claims(self, driver: Driver, second: Driver) -> None:
+        """What nobody has belongs to its loader, whether it has something to do or not."""
+        await driver.commit(create(key("idle"), due_at=LATER), append(ENTITY, due_at=LATER))
+        await driver.backend.release(driver.lease, [key("idle"), ENTITY])
+        loaded = await second.backend.load(second.lease, [key("idle"), ENTITY])
+
+        assert set(loaded) == {key("idle"), ENTITY}
+        assert await driver.backend.load(driver.lease, [key("idle"), ENTITY]) == {}
+        assert (await driver.apply(turn(key("idle")))).code is Code.STALE
+        assert (await driver.apply(entity_turn(ENTITY))).code is Code.STALE
+        assert (await second.apply(turn(key("idle")))).code is Code.APPLIED
+        assert (await second.apply(entity_turn(ENTITY))).code is Code.APPLIED
+
+    async def test_loading_leaves_out_what_another_has(self, driver: Driver, second: Driver) -> None:
+        """And changes nothing about it; what else is asked for is loaded."""
+        await driver.commit(create(key("a")), append(ENTITY))
+        await second.apply(create(key("b")))
+
+        assert set(await second.backend.load(second.lease, [key("a"), key("b"), ENTITY])) == {key("b")}
+        assert (await driver.apply(turn(key("a")))).code is Code.APPLIED
+        assert (await driver.apply(entity_turn(ENTITY))).code is Code.APPLIED
+
+    async def test_loading_takes_over(
+        self, driver: Driver, second: Driver, pass_time: Callable[[float], Awaitable[None]]
+    ) -> None:
+        """What an owner had whose lease has run out is loaded, and from then on that owner is refused."""
+        await driver.apply(create(key()))
+        await pass_time(self.lease_ttl * 1.2)
+        await second.backend.renew(second.lease)
+
+        assert await second.inbox(key()) == [b"start"]
+
+        with pytest.raises(LeaseLostError):
+            await driver.apply(turn(key()))
+
+        assert (await second.apply(turn(key()))).code is Code.APPLIED
+
+    async def test_an_entity_belongs_to_whom_it_came_to_be_by(self, driver: Driver, second: Driver) -> None:
+        """Messages to it are everybody's, its turns its owner's, until it is released."""
+        await driver.apply(append(ENTITY))
+        stale, sent = await second.commit(entity_turn(ENTITY, state="theirs"), append(ENTITY, b"hello"))
+
+        assert (stale.code, sent.code) == (Code.STALE, Code.APPLIED)
+        assert await second.claimed() == []
+        assert await driver.inbox(ENTITY) == [b"message", b"hello"]
+
+        await driver.backend.release(driver.lease, [ENTITY])
+
+        assert (await second.apply(entity_turn(ENTITY, state="theirs"))).code is Code.APPLIED
+        assert (await driver.apply(entity_turn(ENTITY, 1, state="mine"))).code is Code.STALE
+        assert await second.claimed() == [ENTITY]
+
+    async def test_a_rewinding_of_another_s_instance_is_stale(self, driver: Driver, second: Driver) -> None:
+        """STALE as a whole, when one of several instances is another's."""
+        await driver.apply(create(key("mine")))
+        await second.apply(create(key("theirs")))
+        await driver.apply(turn(key("mine"), status=RuntimeStatus.FAILED))
+        await second.apply(turn(key("theirs"), status=RuntimeStatus.FAILED))
+        rewind = RewindInstances(turns=(turn(key("mine"), 1), turn(key("theirs"), 1)))
+
+        assert (await driver.apply(rewind)).code is Code.STALE
+        assert (await driver.record(key("mine"))).status is RuntimeStatus.FAILED
+
+    async def test_only_what_there_are_workers_for_is_claimed(self, driver: Driver, second: Driver) -> None:
+        """Names are those of orchestrations, activities and entities, and differ by more than case; None is any."""
+        other, counter, cart = key("other"), key("@Counter@a"), key("@cart@Counter")
+        named = replace(create(other), instance=replace(instance(other), name="ÜBER"))
+        await driver.commit(create(key()), named, append(counter), append(cart))
+        await driver.apply(turn(key(), tasks=[task(key(), 1), replace(task(key(), 2), name="ÄCT")]))
+        await driver.backend.release(
+            driver.lease, [key(), other, counter, cart], [task_key(key(), 1), task_key(key(), 2)]
+        )
+
+        async def take(names: WorkNames) -> tuple[list[InstanceKey], list[int]]:
+            claimed = await second.claimed(names=names)
+            tasks = await second.open_tasks(names=names)
+            await second.backend.release(second.lease, claimed, [each.key for each in tasks])
+
+            return claimed, [each.key.task_id for each in tasks]
+
+        def only(**names: str) -> WorkNames:
+            wanted = {kind: frozenset[str]() for kind in ("orchestrations", "activities", "entities")}
+
+            return WorkNames(**(wanted | {kind: frozenset({name}) for kind, name in names.items()}))
+
+        assert await take(only(orchestrations="orchestrate")) == ([key()], [])
+        assert await take(only(orchestrations="über")) == ([other], [])
+        assert await take(only(entities="counter")) == ([counter], [])
+        assert await take(only(activities="act")) == ([], [1])
+        assert await take(only(activities="äct")) == ([], [2])
+        assert await take(only()) == ([], [])
+        assert await take(WorkNames(entities=frozenset({"cart"}))) == ([cart, key(), other], [1, 2])
+        assert await take(WorkNames()) == ([counter, cart, key(), other], [1, 2])
+
+    async def test_a_page_of_claims_is_of_what_is_wanted(self, driver: Driver, second: Driver) -> None:
+        """Fewer than `limit` only when there are no more of those names."""
+        names = [f"{number:02}" for number in range(20)]
+        keys = [key(name) for name in names] + [key(f"@e@{name}") for name in names]
+        await driver.commit(*map(create, keys[:20]), *map(append, keys[20:]))
+        await driver.backend.release(driver.lease, keys)
+        wanted = WorkNames(orchestrations=frozenset({"orchestrate"}), entities=frozenset())
+        first = await second.backend.claim_instances(second.lease, names=wanted, limit=15)
+        rest = await second.backend.claim_instances(second.lease, names=wanted, after=first[-1], limit=15)
+
+        assert [*first, *rest] == keys[:20]
+        assert (len(first), len(rest)) == (15, 5)
 
     async def test_a_turn_takes_what_nobody_has(self, driver: Driver, second: Driver) -> None:
         """A turn of an unowned instance is APPLIED, and makes its committer the owner."""
@@ -170,34 +299,3 @@ class OwnerConformance(ConformanceBase):
         assert list(await driver.backend.outcomes(driver.lease, batch.id) or []) == committed
         assert await second.backend.outcomes(second.lease, batch.id) is None
         assert list(await driver.backend.commit(batch)) == committed
-
-    async def test_owners_hear_of_each_other(self, driver: Driver, second: Driver) -> None:
-        """`changes` hints at what others do, sooner or later: a hint may be lost, but not all of them are."""
-        await driver.apply(create(key()))
-        heard = asyncio.ensure_future(self._first_hint(driver))
-
-        for _ in range(100):
-            await second.apply(append(key(), b"hello"))
-            await asyncio.wait([heard], timeout=0.05)
-
-            if heard.done():
-                break
-
-        heard.cancel()
-
-        assert heard.done(), "no hint of a hundred messages arrived"
-        assert await heard == Hint(key())
-
-    async def test_a_single_owner_hears_nothing(self, driver: Driver) -> None:
-        """On a backend with one owner `changes` ends at once."""
-        if self.many_owners:
-            pytest.skip(f"{type(self).__name__} declares `many_owners`")
-
-        async with asyncio.timeout(5):
-            assert [hint async for hint in driver.backend.changes()] == []
-
-    async def _first_hint(self, driver: Driver) -> Hint:
-        async for hint in driver.backend.changes():
-            return hint
-
-        pytest.fail("changes() ended while the backend was open")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from durabletask_backend.mutations import (
     AppendMessage,
+    CompleteEntityTurn,
     CompleteTask,
     CompleteTurn,
     CreateInstance,
@@ -14,6 +15,7 @@ from durabletask_backend.mutations import (
 )
 from durabletask_backend.values import (
     TERMINAL_STATUSES,
+    EntityLock,
     Instance,
     InstanceKey,
     Micros,
@@ -30,8 +32,6 @@ START: Micros = 1_800_000_000_000_000
 """When the suite's instances are created, unless a test says otherwise."""
 LATER: Micros = START + 3_600_000_000
 """An hour after `START`."""
-FOREVER: Micros = 1 << 62
-"""After everything: a `now` at which all delayed messages are due."""
 
 ODD_IDS = (
     "a b",
@@ -43,7 +43,7 @@ ODD_IDS = (
     '"quoted"',
     "[0]",
     "$.id",
-    "@counter@1",
+    "counter@1",
     "new\nline\ttab",
     "\x01\x7f",
     "é",
@@ -57,7 +57,7 @@ ODD_IDS = (
     " ",
     "x" * 512,
 )
-"""Instance ids that a careless query or encoding trips over. None has a NUL, which not every store can keep."""
+"""Instance ids that a careless query or encoding trips over. None has a NUL, which not every store can keep, nor begins with `@`."""
 
 
 def key(instance_id: str = "i", hub: str = HUB) -> InstanceKey:
@@ -133,9 +133,19 @@ def append(
     execution_id: str | None = None,
     due_at: Micros | None = None,
     front: bool = False,
+    at: Micros = START,
+    otherwise: Iterable[AppendMessage] = (),
 ) -> AppendMessage:
     """A message."""
-    return AppendMessage(key=to, payload=payload, execution_id=execution_id, due_at=due_at, front=front)
+    return AppendMessage(
+        key=to,
+        payload=payload,
+        execution_id=execution_id,
+        due_at=due_at,
+        front=front,
+        at=at,
+        otherwise=tuple(otherwise),
+    )
 
 
 def task_key(of: InstanceKey, task_id: int = 1, execution_id: str = "g1") -> TaskKey:
@@ -187,6 +197,33 @@ def turn(
         effects=tuple(effects),
         generation=generation,
     )
+
+
+def entity_turn(
+    of: InstanceKey,
+    number: int = 0,
+    *,
+    state: str | None = None,
+    lock: EntityLock | None = None,
+    at: Micros = START + 1000,
+    consumed: Iterable[int] = (),
+    effects: Iterable[Effect] = (),
+) -> CompleteEntityTurn:
+    """A turn of an entity."""
+    return CompleteEntityTurn(
+        key=of,
+        turn=number,
+        state=state,
+        lock=lock,
+        modified_at=at,
+        consumed=tuple(consumed),
+        effects=tuple(effects),
+    )
+
+
+def entity_lock(instance_id: str = "holder", execution_id: str = "g1") -> EntityLock:
+    """The lock of an entity by a critical section."""
+    return EntityLock(instance_id=instance_id, execution_id=execution_id, section_id="section")
 
 
 def generation(execution_id: str = "g2", *, input: str | None = "again") -> NextGeneration:

@@ -6,19 +6,24 @@ from durabletask_backend.conformance.batches import BatchConformance
 from durabletask_backend.conformance.creation import CreationConformance
 from durabletask_backend.conformance.delayed import DelayedConformance
 from durabletask_backend.conformance.durability import DurabilityConformance
+from durabletask_backend.conformance.entities import EntityConformance
+from durabletask_backend.conformance.entity_lists import EntityListConformance
 from durabletask_backend.conformance.generations import GenerationConformance
+from durabletask_backend.conformance.hints import HintConformance
 from durabletask_backend.conformance.hubs import HubConformance
 from durabletask_backend.conformance.loading import LoadingConformance
 from durabletask_backend.conformance.messages import MessageConformance
 from durabletask_backend.conformance.owners import OwnerConformance
 from durabletask_backend.conformance.purging import PurgingConformance
 from durabletask_backend.conformance.queries import QueryConformance
+from durabletask_backend.conformance.rewinding import RewindingConformance
 from durabletask_backend.conformance.tasks import TaskConformance
 from durabletask_backend.conformance.turns import TurnConformance
 
 
 # pytest collects the last base first.
 class BackendConformance(
+    HintConformance,
     OwnerConformance,
     DurabilityConformance,
     BatchConformance,
@@ -26,6 +31,9 @@ class BackendConformance(
     LoadingConformance,
     DelayedConformance,
     PurgingConformance,
+    EntityListConformance,
+    EntityConformance,
+    RewindingConformance,
     GenerationConformance,
     TaskConformance,
     TurnConformance,

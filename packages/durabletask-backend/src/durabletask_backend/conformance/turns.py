@@ -112,7 +112,7 @@ class TurnConformance(ConformanceBase):
         """Its tasks are open from then on, as they were given."""
         tasks = [
             replace(task(key(), 2, payload=bytes(range(256))), version="1.0"),
-            replace(task(key(), 10, payload=b""), name="Ünï", version=""),
+            replace(task(key(), 10, payload=b""), name="Ünï", version="", caller_version="2"),
         ]
         await driver.apply(create(key()))
         await driver.apply(turn(key(), tasks=tasks))
