@@ -1827,7 +1827,7 @@ class WorkItem(_message.Message):
 
     @_builtins.property
     def entityRequest(self) -> Global___EntityBatchRequest:
-        """Run operations of an entity, in an older form that some SDKs cannot answer under its token: not sent any more."""
+        """Run operations of an entity, in an older form that some SDKs cannot answer under its token: only where it is asked for."""
 
     @_builtins.property
     def healthPing(self) -> Global___HealthPing:
