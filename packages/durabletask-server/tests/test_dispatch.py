@@ -1,4 +1,4 @@
-"""Fairness, timers and tokens."""
+"""Fairness, timers, tokens, and how work items are encoded."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Sequence
 
 import pytest
 from durabletask_backend.errors import StorageFailedError
-from durabletask_backend.values import DueMessage, InstanceKey, TaskKey
+from durabletask_backend.values import DueMessage, Entity, Instance, InstanceKey, RuntimeStatus, TaskKey
+from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_server.dispatch.encoding import LEFT_OUT, encode_batch, encode_operations, encode_turn
 from durabletask_server.dispatch.queue import FairQueue
 from durabletask_server.dispatch.timers import Timers
+from durabletask_server.engine.framing import PAST_EVENT, frame
+from durabletask_server.engine.turn import Turn
 from durabletask_server.testing import ManualClock
 from durabletask_server.tokens import Token, TokenSigner
+from google.protobuf.wrappers_pb2 import StringValue
 
 KEY = InstanceKey("hub", "i")
 
@@ -31,6 +36,18 @@ def test_what_is_pushed_to_the_front_comes_next() -> None:
     queue.push("b", "b1", front=True)
 
     assert queue.pop() == "b1"
+
+
+def test_a_group_is_there_as_long_as_it_has_items() -> None:
+    queue: FairQueue[str] = FairQueue()
+    queue.push("a", "a1")
+    queue.push("b", "b1")
+    queue.drop("b", lambda _: True)
+    assert "a" in queue
+    assert "b" not in queue
+
+    queue.pop()
+    assert "a" not in queue
 
 
 class Store:
@@ -165,3 +182,61 @@ def test_a_token_of_another_hub_or_a_changed_one_is_not_read() -> None:
 
     assert TokenSigner(b"other").read(text) is None
     assert signer.read(other) is None
+
+
+CALL = pb.HistoryEvent(
+    eventId=-1,
+    entityOperationCalled=pb.EntityOperationCalledEvent(requestId="r1", operation="add", input=StringValue(value="")),
+)
+SIGNAL = pb.HistoryEvent(
+    eventId=-1, entityOperationSignaled=pb.EntityOperationSignaledEvent(requestId="r2", operation="ü" * 200)
+)
+
+
+@pytest.mark.parametrize("state", [None, "", "x" * 70_000])
+def test_operations_are_sent_in_order_with_the_state_they_find(state: str | None) -> None:
+    entity = Entity(key=InstanceKey("hub", "@counter@ü"), state=state, has_state=state is not None, modified_at=0)
+    events = [CALL, SIGNAL, CALL]
+    item = pb.WorkItem.FromString(
+        encode_operations(entity, [event.SerializeToString() for event in events], "the token")
+    )
+    request = item.entityRequestV2
+
+    assert item.completionToken == "the token"
+    assert request.instanceId == "@counter@ü"
+    assert list(request.operationRequests) == events
+    assert (request.entityState.value if request.HasField("entityState") else None) == state
+
+
+@pytest.mark.parametrize("state", [None, "", "1"])
+def test_operations_in_the_older_form_tell_no_input_from_an_empty_one(state: str | None) -> None:
+    entity = Entity(key=InstanceKey("hub", "@counter@a"), state=state, has_state=state is not None, modified_at=0)
+    item = pb.WorkItem.FromString(encode_batch(entity, [SIGNAL, CALL], "the token"))
+    request = item.entityRequest
+
+    assert item.completionToken == "the token"
+    assert request.instanceId == "@counter@a"
+    assert (request.entityState.value if request.HasField("entityState") else None) == state
+    assert [(each.requestId, each.operation, each.HasField("input")) for each in request.operations] == [
+        ("r2", "ü" * 200, False),
+        ("r1", "add", True),
+    ]
+
+
+@pytest.mark.parametrize("left_out", [None, 0, 12_345])
+def test_a_turn_says_how_much_of_its_history_was_left_out(left_out: int | None) -> None:
+    past = b"" if left_out is not None else frame(PAST_EVENT, CALL.SerializeToString())
+    instance = Instance(
+        key=KEY, execution_id="e", name="n", status=RuntimeStatus.RUNNING, created_at=0, updated_at=0, turn_context=b""
+    )
+    shown = (SIGNAL.SerializeToString(),)
+    turn = Turn(time=0, events=(SIGNAL,), encoded=shown, sequences=(), dropped=(), terminated=None, shown=shown)
+    item = pb.WorkItem.FromString(encode_turn(instance, turn, past, "the token", left_out=left_out))
+    request = item.orchestratorRequest
+
+    assert list(request.pastEvents) == ([] if left_out is not None else [CALL])
+    assert list(request.newEvents) == [SIGNAL]
+    assert not request.requiresHistoryStreaming
+    assert {name: value.number_value for name, value in request.properties.items()} == (
+        {} if left_out is None else {LEFT_OUT: left_out}
+    )

@@ -8,7 +8,8 @@ from durabletask_backend.memory import MemoryBackend
 from durabletask_backend.values import InstanceKey, Micros, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.activities import Answer
-from durabletask_server.dispatch.stream import Kind, WorkerStream
+from durabletask_server.dispatch.filters import WorkFilters
+from durabletask_server.dispatch.stream import Kind, StreamOptions, WorkerStream
 from durabletask_server.engine import lifecycle
 from durabletask_server.instances import has_ended
 from durabletask_server.taskhub import DEFAULT_HUB, TaskHubWorker
@@ -28,7 +29,9 @@ class Worker:
     def __init__(self, hub: TaskHubWorker) -> None:
         self._hub = hub
         limits = {Kind.ORCHESTRATION: WIDTH, Kind.ACTIVITY: WIDTH}
-        self._stream: WorkerStream = hub.dispatcher.open(limits, history_streaming=False)
+        self._stream: WorkerStream = hub.dispatcher.open(
+            StreamOptions(hub=DEFAULT_HUB, limits=limits, filters=WorkFilters(), history_streaming=False)
+        )
         self.turn: tuple[Micros, pb.WorkItem] | None = None
         self.activities: list[pb.WorkItem] = []
 
@@ -59,10 +62,10 @@ class Worker:
 
     async def answer(self, item: pb.WorkItem) -> None:
         """Answer an activity."""
-        await self._hub.orchestrations.activities.complete(self._token(item).task, Answer(result="1"))
+        await self._hub.activities.complete(self._token(item).task, Answer(result="1"))
 
     def _token(self, item: pb.WorkItem) -> Token:
-        token = self._hub.signer.read(item.completionToken)
+        token = self._hub.signer_of(DEFAULT_HUB).read(item.completionToken)
         assert token is not None
 
         return token
@@ -113,6 +116,6 @@ async def test_a_fan_in_of_1000_takes_at_most_10_turns() -> None:
         instance = ended.result()
         assert instance is not None
         assert instance.status is RuntimeStatus.COMPLETED
-        assert hub.orchestrations.turns <= 10
+        assert hub.orchestrations.committed <= 10
     finally:
         await hub.close()

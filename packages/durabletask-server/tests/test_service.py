@@ -205,13 +205,6 @@ async def test_another_hub_is_not_found(sidecar: Sidecar) -> None:
     assert "CreateTaskHub" in (error.details() or "")
 
 
-async def test_what_is_yet_to_come_says_so(sidecar: Sidecar) -> None:
-    error = await refused(sidecar.stub.RewindInstance(pb.RewindInstanceRequest(instanceId="a")))
-
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert "RewindInstance" in (error.details() or "")
-
-
 async def test_an_orchestration_runs_to_its_end(sidecar: Sidecar) -> None:
     async with work(sidecar) as stream:
         await sidecar.stub.StartInstance(start("run", input=StringValue(value='"in"')))

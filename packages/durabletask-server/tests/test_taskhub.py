@@ -13,7 +13,8 @@ from durabletask_backend.testing import FaultyBackend
 from durabletask_backend.values import InstanceKey, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.activities import Answer
-from durabletask_server.dispatch.stream import Kind, WorkerStream
+from durabletask_server.dispatch.filters import WorkFilters
+from durabletask_server.dispatch.stream import Kind, StreamOptions, WorkerStream
 from durabletask_server.engine import events, lifecycle
 from durabletask_server.instances import has_ended
 from durabletask_server.settings import Settings
@@ -37,20 +38,24 @@ async def engine(store: MemoryStore, clock: ManualClock, **settings: int) -> Asy
         await hub.close()
 
 
-def connect(hub: TaskHubWorker) -> WorkerStream:
-    return hub.dispatcher.open({Kind.ORCHESTRATION: 0, Kind.ACTIVITY: 0}, history_streaming=False)
+def connect(hub: TaskHubWorker, *, history_streaming: bool = False, sticky: bool = False) -> WorkerStream:
+    return hub.dispatcher.open(
+        StreamOptions(
+            hub=DEFAULT_HUB, limits={}, filters=WorkFilters(), history_streaming=history_streaming, sticky=sticky
+        )
+    )
 
 
 async def items(stream: WorkerStream) -> list[pb.WorkItem]:
     """What the engine sends once it has nothing more to do."""
-    for _ in range(20):
+    for _ in range(100):
         await asyncio.sleep(0)
 
     return [pb.WorkItem.FromString(raw) for raw in stream.take()]
 
 
 def token(hub: TaskHubWorker, item: pb.WorkItem) -> Token:
-    read = hub.signer.read(item.completionToken)
+    read = hub.signer_of(DEFAULT_HUB).read(item.completionToken)
     assert read is not None
 
     return read
@@ -105,7 +110,7 @@ async def test_the_next_server_takes_the_result_of_an_activity_that_is_open() ->
         (activity,) = await items(stream)
 
     async with engine(store, clock) as second:
-        await second.orchestrations.activities.complete(token(second, activity).task, Answer(result="42"))
+        await second.activities.complete(token(second, activity).task, Answer(result="42"))
         (turn,) = await items(connect(second))
 
     assert [event.taskCompleted.result.value for event in turn.orchestratorRequest.newEvents][1:] == ["42"]
@@ -225,7 +230,7 @@ async def test_idle_instances_leave_memory_and_come_back_when_they_are_needed() 
         stream = connect(hub)
         await begin(hub, clock)
         await answer(hub, (await items(stream))[0])
-        assert len(hub.orchestrations) == 0
+        assert len(hub.residency) == 0
         raised = pb.RaiseEventRequest(instanceId=KEY.instance_id, name="e")
         await hub.instances.send(lifecycle.raise_event(DEFAULT_HUB, raised, clock.now()))
         (turn,) = await items(stream)
@@ -270,9 +275,9 @@ async def test_an_answer_that_could_not_be_committed_can_be_given_again() -> Non
     backend.fail_next(applied=False)
 
     with pytest.raises(StorageFailedError):
-        await hub.orchestrations.activities.complete(key, Answer(result="1"))
+        await hub.activities.complete(key, Answer(result="1"))
 
-    await hub.orchestrations.activities.complete(key, Answer(result="1"))
+    await hub.activities.complete(key, Answer(result="1"))
     (turn,) = await items(stream)
     await hub.close()
 
@@ -296,8 +301,8 @@ async def test_what_is_abandoned_is_offered_again_after_a_while_that_grows() -> 
         await answer(hub, (await items(stream))[0], SCHEDULE)
         (activity,) = await items(stream)
         read = token(hub, activity)
-        hub.orchestrations.activities.abandon(read.task, read.attempt)
-        hub.orchestrations.activities.abandon(read.task, read.attempt)
+        hub.activities.abandon(read.task, read.attempt)
+        hub.activities.abandon(read.task, read.attempt)
         assert await items(stream) == []
         clock.advance(1 * SECOND)
         (again,) = await items(stream)
@@ -340,7 +345,7 @@ async def test_an_answer_counts_or_is_taken_anew_also_when_its_worker_gave_up_wa
     (activity,) = await items(stream)
     backend.fail_next(applied=False)
     key = token(hub, activity).task
-    given_up = asyncio.create_task(hub.orchestrations.activities.complete(key, Answer(result="1")))
+    given_up = asyncio.create_task(hub.activities.complete(key, Answer(result="1")))
     await asyncio.sleep(0)
     given_up.cancel()
     await items(stream)
@@ -365,7 +370,7 @@ async def test_a_failure_nested_beyond_all_readers_keeps_its_head() -> None:
         await begin(first, clock)
         await answer(first, (await items(stream))[0], SCHEDULE)
         (activity,) = await items(stream)
-        await first.orchestrations.activities.complete(token(first, activity).task, Answer(failure=failure))
+        await first.activities.complete(token(first, activity).task, Answer(failure=failure))
 
     async with engine(store, clock) as second:
         (turn,) = await items(connect(second))
@@ -400,14 +405,14 @@ async def test_what_has_ended_waits_for_no_worker() -> None:
         await hub.instances.wait(KEY, has_ended)
 
         assert hub.dispatcher.ready(Kind.ORCHESTRATION) == 0
-        assert len(hub.orchestrations) == 0
+        assert len(hub.residency) == 0
 
 
 async def test_a_worker_that_needs_the_history_gets_it_once_and_then_later() -> None:
     clock = ManualClock()
 
     async with engine(MemoryStore(), clock, streamed_history=-1) as hub:
-        stream = hub.dispatcher.open({Kind.ORCHESTRATION: 0, Kind.ACTIVITY: 0}, history_streaming=True)
+        stream = connect(hub, history_streaming=True)
         await begin(hub, clock)
         (announced,) = await items(stream)
         read = token(hub, announced)
@@ -446,3 +451,22 @@ async def test_a_recursive_termination_spares_an_instance_that_was_never_a_child
 
     assert spared is not None
     assert spared.status is RuntimeStatus.PENDING
+
+
+async def test_a_turn_that_a_worker_has_for_long_is_counted_once_and_stays_with_it() -> None:
+    clock = ManualClock()
+
+    async with engine(MemoryStore(), clock) as hub:
+        stream = connect(hub)
+        await begin(hub, clock)
+        (turn,) = await items(stream)
+
+        for _ in range(5):
+            clock.advance(30 * SECOND)
+            await items(stream)
+
+        await answer(hub, turn, SCHEDULE)
+        (activity,) = await items(stream)
+
+        assert hub.turns.slow == 1
+        assert activity.activityRequest.name == "a"

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from durabletask_backend.contract import Backend
 from durabletask_backend.mutations import Code, CompleteTask, MarkTasksOut, Mutation, Outcome
-from durabletask_backend.values import InstanceKey, Lease, Message, Micros, Task, TaskKey
+from durabletask_backend.values import InstanceKey, Message, Micros, Task, TaskKey
 from durabletask_protos import orchestrator_service_pb2 as pb
 
 from durabletask_server.clock import Alarm, Clock
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 
 _MARK_AFTER = 1_000_000
 """Microseconds a worker holds a task before that is noted in the store."""
-_PAGE = 1000
 
 
 class ActivityItem:
@@ -42,8 +40,12 @@ class ActivityItem:
         self.task = task
         self.instance = task.key.instance
         """The instance that scheduled it."""
+        self.name = task.name
+        self.version = task.version
+        self.caller_version = task.caller_version
         self.stream: WorkerStream | None = None
         self.avoid: int | None = None
+        self.prefer: int | None = None
         self.attempt = ""
         """Which hand-out its worker has it by."""
         self.breaks = 0
@@ -91,7 +93,6 @@ class ActivityProcessor:
         signer: Makes the tokens.
         boot: Tells this process's hand-outs from another's.
         settings: Limits and delays.
-        deliver: Called with each committed answer.
     """
 
     def __init__(
@@ -102,7 +103,6 @@ class ActivityProcessor:
         signer: Callable[[str], TokenSigner],
         boot: str,
         settings: Settings,
-        deliver: Callable[[InstanceKey, Message], None],
     ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
@@ -110,7 +110,8 @@ class ActivityProcessor:
         self._signer = signer
         self._boot = boot
         self._settings = settings
-        self._deliver = deliver
+        self._deliver: Callable[[InstanceKey, Message], None]
+        self._spare: Callable[[Sequence[Task]], Sequence[Task]]
         self._open: dict[TaskKey, ActivityItem] = {}
         self._by_instance: dict[InstanceKey, set[TaskKey]] = {}
         # In order of their hand-out; what is not noted in the store yet.
@@ -118,30 +119,33 @@ class ActivityProcessor:
         self._mark_alarm: Alarm | None = None
         self._hand_outs = 0
 
-    async def start(self, backend: Backend, lease: Lease) -> None:
-        """Take over what the store has. A task that a worker is known to have held gets time to be answered."""
-        after: TaskKey | None = None
-        held = 0
+    def bind(
+        self,
+        deliver: Callable[[InstanceKey, Message], None],
+        spare: Callable[[Sequence[Task]], Sequence[Task]],
+    ) -> None:
+        """What it calls; once, before anything else.
 
-        while True:
-            tasks = await backend.claim_tasks(lease, after=after, limit=_PAGE)
+        Args:
+            deliver: Called with each committed answer.
+            spare: Asked which of some new tasks are to be kept; the others are left to other servers.
+        """
+        self._deliver = deliver
+        self._spare = spare
 
-            for task in tasks:
-                item = self._keep(task)
+    def take_over(self, tasks: Sequence[Task]) -> None:
+        """Open tasks that nobody had are ours now. One that a worker is known to have held gets time to be answered."""
+        for task in tasks:
+            # It may have been ours all along.
+            if task.key in self._open:
+                continue
 
-                if task.out:
-                    held += 1
-                    self._later(item, self._settings.activity_grace)
-                else:
-                    self._dispatcher.add(item)
+            item = self._keep(task)
 
-            if len(tasks) < _PAGE:
-                break
-
-            after = tasks[-1].key
-
-        if self._open:
-            log.info("%d open activities taken over, %d of them were with a worker", len(self._open), held)
+            if task.out:
+                self._later(item, self._settings.activity_grace)
+            else:
+                self._dispatcher.add(item)
 
     def stop(self) -> None:
         """Mark nothing more."""
@@ -150,7 +154,7 @@ class ActivityProcessor:
 
     def add(self, tasks: Sequence[Task]) -> None:
         """Tasks were committed."""
-        for task in tasks:
+        for task in self._spare(tasks):
             self._dispatcher.add(self._keep(task))
 
     def drop(self, instance: InstanceKey, *, keep: str | None = None) -> None:
@@ -159,6 +163,11 @@ class ActivityProcessor:
             self._forget(key)
 
         self._dispatcher.drop(Kind.ACTIVITY, instance, lambda item: not self._is_open(item))
+
+    def close_hub(self, hub: str) -> None:
+        """A hub was deleted, with all that was in it."""
+        for instance in [instance for instance in self._by_instance if instance.hub == hub]:
+            self.drop(instance)
 
     def _is_open(self, item: WorkItem) -> bool:
         return isinstance(item, ActivityItem) and self._open.get(item.task.key) is item
@@ -215,17 +224,27 @@ class ActivityProcessor:
         if self._open.get(key) is not item or item.stream is not None:
             return None
 
-        item.stream = stream
-        now = self._clock.now()
         self._hand_outs += 1
         item.attempt = f"{self._boot}.{self._hand_outs}"
-        token = self._signer(key.hub).sign(Token(key, item.attempt))
+        encoded = encode_activity(item.task, self._signer(key.hub).sign(Token(key, item.attempt)))
+
+        if len(encoded) > self._settings.message_limit:
+            self._fail(
+                item,
+                "MessageTooLarge",
+                f"has a work item of {len(encoded)} bytes, more than a message to its worker may have (message_limit, "
+                f"{self._settings.message_limit}); carry less in its input",
+            )
+            return None
+
+        item.stream = stream
+        now = self._clock.now()
         self._unmarked[key] = now
 
         if self._mark_alarm is None:
             self._mark_alarm = self._clock.call_at(now + 2 * _MARK_AFTER, self._mark)
 
-        return encode_activity(item.task, token)
+        return encoded
 
     def broken(self, item: ActivityItem) -> None:
         """The stream that held a task ended: the task is ready again, unless it has broken too many."""
@@ -236,7 +255,7 @@ class ActivityProcessor:
         self._unmarked.pop(item.task.key, None)
 
         if item.breaks >= self._settings.poison_limit:
-            self._poisoned(item)
+            self._fail(item, "PoisonedWorkItem", f"was lost with its worker {item.breaks} times in a row")
         else:
             self._dispatcher.add(item, front=True)
 
@@ -269,19 +288,12 @@ class ActivityProcessor:
         if self._unmarked:
             self._mark_alarm = self._clock.call_at(self._clock.now() + _MARK_AFTER, self._mark)
 
-    def _poisoned(self, item: ActivityItem) -> None:
+    def _fail(self, item: ActivityItem, error_type: str, problem: str) -> None:
+        """An activity that no worker can do fails, for its orchestration to see."""
         key = item.task.key
-        log.error(
-            "activity %s (task %d of instance %s) broke %d streams in a row; it fails as poisoned",
-            item.task.name,
-            key.task_id,
-            key.instance_id,
-            item.breaks,
-        )
+        log.error("activity %s (task %d of instance %s) %s", item.task.name, key.task_id, key.instance_id, problem)
         failure = events.failure(
-            "PoisonedWorkItem",
-            f"activity {item.task.name!r} (task {key.task_id}) was lost with its worker {item.breaks} times in a row",
-            non_retriable=True,
+            error_type, f"activity {item.task.name!r} (task {key.task_id}) {problem}", non_retriable=True
         )
         self._answered(key, events.task_failed(self._clock.now(), key.task_id, failure).SerializeToString())
 

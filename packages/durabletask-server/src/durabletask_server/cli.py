@@ -70,6 +70,15 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=_positive,
     )
     option(
+        "--message-limit",
+        "DURABLETASK_MESSAGE_LIMIT",
+        str(4 << 20),
+        "bytes of a work item at the most, which is what most workers receive; what needs more fails, alone, unless its worker streams "
+        "histories",
+        metavar="BYTES",
+        type=_positive,
+    )
+    option(
         "--log-level",
         "DURABLETASK_LOG_LEVEL",
         "info",
@@ -99,7 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from durabletask_server.server import AddressInUseError, serve
     from durabletask_server.settings import Settings
 
-    settings = Settings(journal=JournalSettings(batch_limit=options.commit_batch_limit))
+    settings = Settings(
+        journal=JournalSettings(batch_limit=options.commit_batch_limit), message_limit=options.message_limit
+    )
 
     try:
         backend = backend_at(options.db)

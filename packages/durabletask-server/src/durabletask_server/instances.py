@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from durabletask_backend.contract import Backend
-from durabletask_backend.mutations import AppendMessage, Code, CreateInstance, Outcome, PurgeInstance
+from durabletask_backend.mutations import (
+    AppendMessage,
+    Code,
+    CreateInstance,
+    Outcome,
+    PurgeEntity,
+    PurgeInstance,
+)
 from durabletask_backend.values import (
     TERMINAL_STATUSES,
     Cursor,
@@ -14,12 +22,20 @@ from durabletask_backend.values import (
     InstanceFilter,
     InstanceKey,
     InstancePage,
+    Micros,
     QueryOrder,
     RuntimeStatus,
 )
+from google.protobuf.message import DecodeError
 
+from durabletask_server.engine import lifecycle, locks
+from durabletask_server.engine.ids import NewId
+from durabletask_server.engine.state import State, fold
 from durabletask_server.journal import Journal
+from durabletask_server.live import LiveOrchestration
 from durabletask_server.orchestrations import OrchestrationProcessor
+from durabletask_server.residency import Residency
+from durabletask_server.rewinding import Rewinder, find
 from durabletask_server.waiters import Waiters
 
 _PURGE_PAGE = 200
@@ -42,20 +58,28 @@ class Instances:
     Args:
         backend: For what is not in memory.
         journal: For what is to be changed.
+        residency: Follows what was committed.
         orchestrations: For what is in memory.
         waiters: For who waits.
     """
 
     def __init__(
-        self, backend: Backend, journal: Journal, orchestrations: OrchestrationProcessor, waiters: Waiters
+        self,
+        backend: Backend,
+        journal: Journal,
+        residency: Residency,
+        orchestrations: OrchestrationProcessor,
+        waiters: Waiters,
     ) -> None:
         self._backend = backend
         self._journal = journal
+        self._residency = residency
         self._orchestrations = orchestrations
         self._waiters = waiters
+        self._rewinder = Rewinder(backend, journal, residency, waiters)
 
     async def create(self, create: CreateInstance) -> Outcome:
-        """Create an instance, durably.
+        """Create an instance, durably. The parent of a live one that gives way to it is told.
 
         Raises:
             JournalFullError: Too much is waiting to be committed.
@@ -63,13 +87,50 @@ class Instances:
         """
         self._journal.admit()
 
-        return await self._journal.submit(create, lambda outcome: self._orchestrations.created(create, outcome))
+        if not create.replace <= TERMINAL_STATUSES:
+            create = await self._taking_leave(create)
+
+        return await self._journal.submit(create, lambda outcome: self._residency.created(create, outcome))
+
+    async def _taking_leave(self, create: CreateInstance) -> CreateInstance:
+        """Have the parent told of a live instance that gives way, and its locks released."""
+        key, now = create.instance.key, create.instance.created_at
+        state = await self._state(key)
+
+        if state is None:
+            return create
+
+        told = [] if state.parent is None else [lifecycle.replaced(state.parent, key, now)]
+        released = locks.leave(key, state.instance.execution_id, state.sections, now)
+
+        return replace(create, on_replaced=(*told, *released))
+
+    async def _state(self, key: InstanceKey) -> State | None:
+        """An instance with its start, also if that is not taken yet."""
+        resident = self._residency.get(key)
+
+        if not isinstance(resident, LiveOrchestration):
+            return await self._stored(key)
+
+        started = (letter.event.executionStarted for letter in resident.letters() if letter.kind == "executionStarted")
+        start = resident.state.start or next(started, None)
+
+        return resident.state if start is None else replace(resident.state, start=start)
+
+    async def _stored(self, key: InstanceKey) -> State | None:
+        """An instance as the store has it. None: there is none, or its history cannot be read."""
+        found = await find(self._backend, key, whole=True)
+
+        try:
+            return None if found is None else fold(found.instance, found.history)
+        except DecodeError:
+            return None
 
     async def send(self, append: AppendMessage) -> Outcome:
         """Put a message in an instance's inbox, durably. Raises as `create`."""
         self._journal.admit()
 
-        return await self._journal.submit(append, lambda outcome: self._orchestrations.appended(append, outcome))
+        return await self._journal.submit(append, lambda outcome: self._residency.appended(append, outcome))
 
     async def get(self, key: InstanceKey, *, payloads: bool = True) -> Instance | None:
         """An instance as committed."""
@@ -94,6 +155,32 @@ class Instances:
             return instance if instance is not None and done(instance) else await committed
         finally:
             committed.cancel()
+
+    async def holds_locks(self, key: InstanceKey) -> bool:
+        """Whether an instance is in a critical section, and has entities for itself."""
+        state = self._orchestrations.state(key) or await self._stored(key)
+
+        return state is not None and state.holds_locks
+
+    async def rewind(self, key: InstanceKey, reason: str | None, *, now: Micros, new_id: NewId) -> bool:
+        """Let an instance that has failed go on from before it did, durably.
+
+        Args:
+            key: The instance.
+            reason: Why, for the history.
+            now: The clock's time.
+            new_id: Makes ids.
+
+        Returns:
+            Whether there is such an instance.
+
+        Raises:
+            NotAllowedError: It has not failed.
+            TurnRefusedError: It, or a child of it, does not stop changing, or is another server's.
+            JournalFullError: Too much is waiting to be committed.
+            BackendError: The store failed; whether it was rewound is not known.
+        """
+        return await self._rewinder.rewind(key, reason, now=now, new_id=new_id)
 
     async def query(
         self,
@@ -133,7 +220,10 @@ class Instances:
                         doomed[child] = None
                         unseen.append(child)
 
-        outcomes = [self._journal.submit(PurgeInstance(key=key), self._purging(key)) for key in doomed]
+        outcomes = [
+            self._journal.submit(PurgeEntity(key=key) if key.is_entity else PurgeInstance(key=key), self._purging(key))
+            for key in doomed
+        ]
 
         return sum([(await outcome).code is Code.APPLIED for outcome in outcomes])
 
@@ -173,6 +263,6 @@ class Instances:
     def _purging(self, key: InstanceKey) -> Callable[[Outcome], None]:
         def applied(outcome: Outcome) -> None:
             if outcome.code is Code.APPLIED:
-                self._orchestrations.purged(key)
+                self._residency.purged(key)
 
         return applied

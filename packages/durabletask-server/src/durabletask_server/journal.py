@@ -116,6 +116,13 @@ class Journal:
         if self._task is not None:
             await asyncio.wait([self._task])
 
+    def abort(self) -> None:
+        """Commit nothing more, not even what is waiting."""
+        self._closing = True
+
+        if self._task is not None:
+            self._task.cancel()
+
     def admit(self) -> None:
         """Check that there is room for what a client asks. Completions of workers are always let in.
 

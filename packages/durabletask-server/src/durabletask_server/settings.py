@@ -14,7 +14,7 @@ class Settings:
     """The engine's settings."""
 
     journal: JournalSettings = field(default_factory=JournalSettings)
-    default_limits: Mapping[Kind, int] = field(default_factory=lambda: {Kind.ORCHESTRATION: 100, Kind.ACTIVITY: 100})
+    default_limits: Mapping[Kind, int] = field(default_factory=lambda: dict.fromkeys(Kind, 100))
     """How many items of a kind a worker gets at a time that does not say how many it wants."""
     abandon_delay: float = 1.0
     """Before work that was given back is offered again; doubles each time."""
@@ -22,10 +22,12 @@ class Settings:
     """The longest such delay."""
     activity_grace: float = 5.0
     """After a start: for the answers of workers that held activities when the last server died."""
+    slow_turn: float = 60.0
+    """A turn that a worker has for longer is logged and counted; nothing else happens to it."""
     poison_limit: int = 10
     """How many streams in a row may break while they hold the same item, before it fails."""
     ping_interval: float = 30.0
-    """Between health pings on an idle stream, and between renewals of the lease."""
+    """Between health pings on an idle stream, between renewals of the lease, and between sweeps for what servers that died have left."""
     lease: float = 90.0
     """How long a backend for many owners keeps this one's instances for it without a renewal."""
     wide: int = 32
@@ -38,6 +40,8 @@ class Settings:
     """About how much memory idle instances may take. They are loaded again when they are needed."""
     streamed_history: int = 1 << 20
     """Workers that can, fetch a history of more bytes by themselves."""
+    message_limit: int = 4 << 20
+    """Bytes of a work item; most workers receive no more. What needs more fails, instead of breaking its worker's stream."""
 
     def backoff(self, times: int) -> float:
         """The delay after work was given back so many times before."""

@@ -10,18 +10,26 @@ import socket
 from collections.abc import Sequence
 
 from durabletask_backend.contract import Backend
-from durabletask_backend.errors import BackendError, StorageFailedError
+from durabletask_backend.errors import BackendError, HubMissingError, StorageFailedError
 from durabletask_backend.mutations import Mutation
-from durabletask_backend.values import Lease
+from durabletask_backend.values import Instance, Lease, LoadedEntity, LoadedInstance
 
+from durabletask_server.activities import ActivityProcessor
 from durabletask_server.clock import Clock, SystemClock
+from durabletask_server.descent import Descent
 from durabletask_server.dispatch.dispatcher import Dispatcher
 from durabletask_server.engine.ids import NewId, random_id
+from durabletask_server.entities import Entities
 from durabletask_server.instances import Instances
 from durabletask_server.journal import Journal
+from durabletask_server.operations import OperationProcessor
 from durabletask_server.orchestrations import OrchestrationProcessor
+from durabletask_server.residency import Residency
+from durabletask_server.resident import Resident
 from durabletask_server.settings import Settings
+from durabletask_server.sharing import Sharing
 from durabletask_server.tokens import TokenSigner
+from durabletask_server.turns import Turns
 from durabletask_server.waiters import Waiters
 
 log = logging.getLogger(__name__)
@@ -43,10 +51,13 @@ class TaskHubWorker:
     instances: Instances
     """What clients ask for; there once started, like the others."""
     orchestrations: OrchestrationProcessor
+    operations: OperationProcessor
+    entities: Entities
+    activities: ActivityProcessor
+    residency: Residency
+    turns: Turns
     dispatcher: Dispatcher
     waiters: Waiters
-    signer: TokenSigner
-    """Signs the default hub's completion tokens."""
 
     def __init__(
         self,
@@ -62,6 +73,7 @@ class TaskHubWorker:
         self.settings = settings or Settings()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Raises when the engine cannot go on: its lease was lost."""
+        self._signers: dict[str, TokenSigner] = {}
         self._journal: Journal | None = None
         self._alive: asyncio.Task[None] | None = None
         self._started = False
@@ -82,37 +94,91 @@ class TaskHubWorker:
             raise
 
     async def _build(self, lease: Lease, boot: str) -> None:
-        hub = await self.backend.create_hub(DEFAULT_HUB, secrets.token_bytes(32))
-        self.signer = TokenSigner(hub.secret)
-        self.dispatcher = Dispatcher(self.settings.default_limits)
+        await self.create_hub(DEFAULT_HUB)
+
+        for hub in await self.backend.hubs():
+            self._signers[hub.name] = TokenSigner(hub.secret)
+
+        backend, clock, new_id, settings = self.backend, self.clock, self.new_id, self.settings
+        self.dispatcher = dispatcher = Dispatcher(settings.default_limits)
         self.waiters = waiters = Waiters()
-        journal = self._journal = Journal(
-            self.backend,
-            lease,
-            boot,
-            self.settings.journal,
-            piggyback=self._riders,
-        )
+        journal = self._journal = Journal(backend, lease, boot, settings.journal, piggyback=self._riders)
+        self.activities = activities = ActivityProcessor(journal, dispatcher, clock, self.signer_of, boot, settings)
+        self.residency = residency = Residency(backend, lease, clock, waiters, activities, settings)
+        self._sharing = sharing = Sharing(backend, lease, residency, activities, dispatcher, waiters, settings)
+        self._descent = descent = Descent(backend, journal, residency)
+        self.turns = turns = Turns(dispatcher, clock, self.signer_of, boot, settings, sharing.unserved)
         self.orchestrations = OrchestrationProcessor(
-            self.backend,
-            journal,
-            self.dispatcher,
-            waiters,
-            self.clock,
-            self.new_id,
-            lambda _: self.signer,
-            boot,
-            self.settings,
+            residency, turns, journal, activities, waiters, clock, new_id, settings
         )
-        self.instances = Instances(self.backend, journal, self.orchestrations, waiters)
+        self.operations = operations = OperationProcessor(residency, turns, journal, clock, new_id, settings)
+        activities.bind(residency.deliver, sharing.spare)
+        residency.bind(_Hosts(self.orchestrations, operations), descent.descend)
+        self.entities = Entities(backend, journal, residency, clock)
+        self.instances = Instances(backend, journal, residency, self.orchestrations, waiters)
         journal.start().add_done_callback(self._ended)
-        await self.orchestrations.activities.start(self.backend, lease)
-        log.info("activity processor waits for work")
-        await self.orchestrations.start(lease)
-        log.info("orchestration processor waits for work")
+        await sharing.start()
         self._started = True
         self._alive = asyncio.create_task(self._stay_alive(lease), name="alive")
         self._alive.add_done_callback(self._ended)
+
+    # Hubs.
+
+    def signer_of(self, hub: str) -> TokenSigner:
+        """What signs a hub's completion tokens.
+
+        Raises:
+            HubMissingError: There is no such hub.
+        """
+        try:
+            return self._signers[hub]
+        except KeyError:
+            raise HubMissingError(hub) from None
+
+    def hub_exists(self, hub: str) -> bool:
+        """Whether a hub exists, as far as this server knows; see `find_hub`."""
+        return hub in self._signers
+
+    async def find_hub(self, hub: str) -> bool:
+        """Whether a hub exists; another server may have created it."""
+        if hub not in self._signers and self.backend.shared:
+            found = await self.backend.get_hub(hub)
+
+            if found is not None:
+                self._signers[hub] = TokenSigner(found.secret)
+
+        return hub in self._signers
+
+    async def create_hub(self, name: str, *, recreate: bool = False) -> None:
+        """Create a hub, unless there is one of that name.
+
+        Args:
+            name: Its name.
+            recreate: Whether to delete the one that there is, with everything in it.
+        """
+        if recreate:
+            await self.delete_hub(name)
+
+        hub = await self.backend.create_hub(name, secrets.token_bytes(32))
+        self._signers[name] = TokenSigner(hub.secret)
+
+    async def delete_hub(self, name: str) -> bool:
+        """Delete a hub and everything in it. The streams of its workers end, and what they still answer has no effect.
+
+        Returns:
+            Whether there was one.
+        """
+        self._signers.pop(name, None)
+        existed = await self.backend.delete_hub(name)
+        self.dispatcher.close_hub(name)
+        self.residency.close_hub(name)
+        self.activities.close_hub(name)
+        self.waiters.close_hub(name)
+
+        if name == DEFAULT_HUB:
+            await self.create_hub(name)
+
+        return existed
 
     async def _stay_alive(self, lease: Lease) -> None:
         """Let workers and the backend know, from time to time, that this process lives."""
@@ -121,6 +187,8 @@ class TaskHubWorker:
             self.clock.call_at(self.clock.now() + int(self.settings.ping_interval * 1_000_000), due.set)
             await due.wait()
             self.dispatcher.ping()
+            self.turns.report_slow()
+            self._sharing.sweep()
 
             try:
                 await self.backend.renew(lease)
@@ -128,7 +196,7 @@ class TaskHubWorker:
                 log.warning("the lease could not be renewed: %s", error)
 
     def _riders(self) -> Sequence[Mutation]:
-        return self.orchestrations.activities.riders()
+        return self.activities.riders()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None and not self.failed.done():
@@ -148,6 +216,17 @@ class TaskHubWorker:
 
             self.waiters.close()
 
+    def abort(self) -> None:
+        """Stop at once, as if the process had been killed: nothing more is committed, and the lease is left to run out."""
+        self._started = False
+
+        if self._alive is not None:
+            self._alive.cancel()
+
+        if self._journal is not None:
+            self._stop()
+            self._journal.abort()
+
     async def close(self) -> None:
         """Commit what was decided, and close the backend. Nothing is lost by not calling it."""
         self._started = False
@@ -156,7 +235,31 @@ class TaskHubWorker:
             self._alive.cancel()
 
         if self._journal is not None:
-            self.orchestrations.stop()
+            self._stop()
             await self._journal.close()
 
         await self.backend.close()
+
+    def _stop(self) -> None:
+        """Start nothing more."""
+        self._sharing.stop()
+        self._descent.stop()
+        self.residency.stop()
+        self.activities.stop()
+
+
+class _Hosts:
+    """Makes orchestrations and entities of what the store had."""
+
+    def __init__(self, orchestrations: OrchestrationProcessor, entities: OperationProcessor) -> None:
+        self._orchestrations = orchestrations
+        self._entities = entities
+
+    def begin(self, instance: Instance) -> Resident:
+        return self._orchestrations.begin(instance)
+
+    def revive(self, loaded: LoadedInstance | LoadedEntity) -> Resident | None:
+        if isinstance(loaded, LoadedEntity):
+            return self._entities.revive(loaded)
+
+        return self._orchestrations.revive(loaded)

@@ -28,7 +28,9 @@ class Token(NamedTuple):
 
 
 TURN = -1
-"""The task id of a token that is for a turn."""
+"""The task id of a token that is for a turn of an orchestration…"""
+OPERATIONS = -2
+"""…and of one that is for operations of an entity."""
 
 
 class TokenSigner:

@@ -50,6 +50,10 @@ class Waiters:
 
         return result
 
+    def waits_for(self, key: InstanceKey) -> bool:
+        """Whether somebody waits for an instance."""
+        return key in self._waiting
+
     def committed(self, instance: Instance) -> None:
         """An instance's record was committed."""
         for waiter in self._waiting.get(instance.key, ()):
@@ -61,6 +65,11 @@ class Waiters:
         for waiter in self._waiting.get(key, ()):
             if not waiter.result.done():
                 waiter.result.set_result(None)
+
+    def close_hub(self, hub: str) -> None:
+        """A hub was deleted, with all that was in it."""
+        for key in [key for key in self._waiting if key.hub == hub]:
+            self.purged(key)
 
     def close(self) -> None:
         """The server is stopping: end all waits."""

@@ -290,6 +290,15 @@ def test_an_action_that_is_not_supported_fails_the_instance_and_nothing_else_cou
     assert describe(confirmed(decision)) == "ExecutionCompleted"
 
 
+def test_a_rewinding_by_a_worker_is_set_aside() -> None:
+    rewinding = pb.OrchestratorAction(id=-1, rewindOrchestration=pb.RewindOrchestrationAction())
+    decision = decided(activity(1), rewinding)
+
+    assert decision.mutation.status is RuntimeStatus.RUNNING
+    assert describe(confirmed(decision)) == "TaskScheduled(1)"
+    assert any("rewinds" in note for note in decision.notes)
+
+
 def test_the_parent_learns_that_its_childs_action_is_not_supported() -> None:
     world = World(p=script([child(0, "c", "c")], []), c=script([pb.OrchestratorAction(id=1)]))
     world.start("p")

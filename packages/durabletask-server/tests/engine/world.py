@@ -19,7 +19,7 @@ from durabletask_backend.mutations import (
     Mutation,
     Outcome,
 )
-from durabletask_backend.plan import Head, plan, rows_read, turn_applied
+from durabletask_backend.plan import Head, Stored, plan, rows_read, turn_applied
 from durabletask_backend.values import TERMINAL_STATUSES, Instance, InstanceKey, Lease, Message, Micros, Task, TaskKey
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.engine import events, lifecycle, orchestration
@@ -244,14 +244,19 @@ class World:
         """Commit one mutation."""
         self._batches += 1
         batch = Batch(id=str(self._batches), lease=_LEASE, mutations=(mutation,))
-        instances, tasks = rows_read(batch)
-        heads = {
-            key: Head(row.instance.execution_id, row.instance.status, row.instance.turn)
-            for key in instances
-            if (row := self.rows.get(key)) is not None
-        }
-        still_open = {task for task in tasks if task.instance in self.rows and task in self.rows[task.instance].tasks}
-        outcomes, writes = plan(batch, heads, still_open, self._sequence)
+        read = rows_read(batch)
+        stored = Stored(
+            instances={
+                key: Head(row.instance.execution_id, row.instance.status, row.instance.turn)
+                for key in read.instances
+                if (row := self.rows.get(key)) is not None
+            },
+            tasks={
+                task for task in read.tasks if task.instance in self.rows and task in self.rows[task.instance].tasks
+            },
+            hubs={HUB},
+        )
+        outcomes, writes = plan(batch, stored, self._sequence)
         self._sequence = writes.next_sequence
 
         for key in writes.reset:

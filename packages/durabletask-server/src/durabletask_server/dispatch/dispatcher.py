@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from durabletask_backend.values import InstanceKey
 
-from durabletask_server.dispatch.queue import FairQueue
-from durabletask_server.dispatch.stream import Kind, WorkerStream, WorkItem
+from durabletask_server.dispatch.crews import Crews
+from durabletask_server.dispatch.lanes import Lane, Lanes
+from durabletask_server.dispatch.stream import Kind, StreamOptions, WorkerStream, WorkItem
 
 log = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Hands ready work to connected workers, the least busy first.
+    """Hands ready work to connected workers that want it, the least busy first.
 
     Args:
         default_limits: How many items of each kind a stream may hold that does not say.
@@ -23,36 +25,44 @@ class Dispatcher:
 
     def __init__(self, default_limits: Mapping[Kind, int]) -> None:
         self._default_limits = default_limits
-        self._ready: dict[Kind, FairQueue[WorkItem]] = {kind: FairQueue() for kind in Kind}
+        self._crews = Crews()
+        turns = count(1)
+        self._ready = {kind: Lanes(kind, self._crews, turns) for kind in Kind}
         self._streams: dict[int, WorkerStream] = {}
         self._last_number = 0
         self._pumping = False
         self._draining = False
         self._idle = asyncio.Event()
+        self.on_open: Callable[[], None] = _nothing
+        """Called when a worker has connected."""
+        self.on_hungry: Callable[[], None] | None = None
+        """Called when workers have room, and there is nothing for them."""
 
-    def open(self, limits: Mapping[Kind, int], *, history_streaming: bool) -> WorkerStream:
-        """Connect a worker.
-
-        Args:
-            limits: How many items of each kind it takes at a time; 0 for the default.
-            history_streaming: Whether it can fetch a long history by itself.
-        """
+    def open(self, options: StreamOptions) -> WorkerStream:
+        """Connect a worker."""
         self._last_number += 1
-        effective = {kind: limits.get(kind, 0) or self._default_limits[kind] for kind in Kind}
-        stream = WorkerStream(self._last_number, effective, history_streaming=history_streaming, on_free=self._schedule)
+        limits = {kind: options.limits.get(kind, 0) or self._default_limits[kind] for kind in Kind}
+        stream = WorkerStream(self._last_number, options, limits, self._schedule)
         self._streams[stream.number] = stream
+        self._crews.join(stream)
         self._schedule()
+        self.on_open()
 
         return stream
 
     def close(self, stream: WorkerStream) -> None:
         """A worker's stream ended: what it held is ready again, except while the server itself is stopping."""
         self._streams.pop(stream.number, None)
+        self._crews.leave(stream)
         items = stream.abandon()
 
         # What a drain breaks is ready again for the next server, and no fault of the item's.
         for item in items if not self._draining else ():
-            item.broken()
+            try:
+                item.broken()
+            except Exception:
+                # The others are to be had back all the same.
+                log.exception("a work item of instance %s cannot be taken back", item.instance.instance_id)
 
         if items:
             log.info("stream %d ended while it held %d work items; they are ready again", stream.number, len(items))
@@ -61,12 +71,22 @@ class Dispatcher:
 
     def add(self, item: WorkItem, *, front: bool = False) -> None:
         """Make an item ready."""
-        self._ready[item.kind].push(item.instance, item, front=front)
+        self._ready[item.kind].push(item, front=front)
         self._schedule()
 
     def drop(self, kind: Kind, instance: InstanceKey, unwanted: Callable[[WorkItem], bool]) -> None:
         """Remove those of an instance's items that wait for a worker and are not wanted any more."""
         self._ready[kind].drop(instance, unwanted)
+
+    def close_hub(self, hub: str) -> None:
+        """A hub was deleted: what is ready in it is void, and the streams of its workers end."""
+        for lanes in self._ready.values():
+            lanes.close_hub(hub)
+
+        for stream in self._streams.values():
+            if stream.options.hub == hub:
+                self._crews.leave(stream)
+                stream.close()
 
     async def drain(self, grace: float) -> int:
         """Hand out nothing more, wait for what is out, then close the streams.
@@ -103,6 +123,20 @@ class Dispatcher:
         """Whether it hands out nothing more."""
         return self._draining
 
+    def fits(
+        self, kind: Kind, hub: str, name: str, version: str | None = None, caller_version: str | None = None
+    ) -> bool:
+        """Whether a worker is connected that wants such work, with or without room for it."""
+        return self._ready[kind].wanted(Lane(hub, name, version, caller_version))
+
+    def names(self, kind: Kind) -> frozenset[str] | None:
+        """The names of the work of a kind that some worker wants, in lower case; None: of all."""
+        return self._crews.names(kind)
+
+    def free(self, kind: Kind) -> int:
+        """How many more items of a kind all workers together may hold."""
+        return sum(stream.free(kind) for stream in self._streams.values())
+
     def ready(self, kind: Kind) -> int:
         """How many items of a kind wait for a worker."""
         return len(self._ready[kind])
@@ -129,21 +163,24 @@ class Dispatcher:
         if self._draining:
             return
 
-        for kind, queue in self._ready.items():
-            while queue:
-                room = [stream for stream in self._streams.values() if stream.free(kind) > 0]
+        for lanes in self._ready.values():
+            if lanes:
+                lanes.match(_hand_out)
 
-                if not room:
-                    break
+        if self.on_hungry is not None and any(not lanes and self.free(kind) > 0 for kind, lanes in self._ready.items()):
+            self.on_hungry()
 
-                item = queue.pop()
-                stream = min(room, key=lambda each: (each.number == item.avoid, each.held(kind)))
 
-                try:
-                    encoded = item.hand_out(stream)
-                except Exception:
-                    log.exception("a work item of instance %s cannot be handed out", item.instance.instance_id)
-                    continue
+def _nothing() -> None:
+    pass
 
-                if encoded is not None:
-                    stream.send(item, encoded)
+
+def _hand_out(item: WorkItem, stream: WorkerStream) -> None:
+    try:
+        encoded = item.hand_out(stream)
+    except Exception:
+        log.exception("a work item of instance %s cannot be handed out", item.instance.instance_id)
+        return
+
+    if encoded is not None:
+        stream.send(item, encoded)

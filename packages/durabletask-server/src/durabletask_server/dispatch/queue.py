@@ -22,6 +22,10 @@ class FairQueue(Generic[Item]):
     def __len__(self) -> int:
         return self._length
 
+    def __contains__(self, group: Hashable) -> bool:
+        """Whether a group has items."""
+        return group in self._groups
+
     def push(self, group: Hashable, item: Item, *, front: bool = False) -> None:
         """Add an item to its group, at the end or at the front."""
         items = self._groups.get(group)

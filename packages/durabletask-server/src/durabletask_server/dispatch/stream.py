@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from durabletask_backend.values import InstanceKey
 
 from durabletask_server.dispatch.encoding import HEALTH_PING
+
+if TYPE_CHECKING:
+    from durabletask_server.dispatch.filters import WorkFilters
 
 
 class Kind(Enum):
@@ -18,10 +22,14 @@ class Kind(Enum):
 
     ORCHESTRATION = "orchestration"
     ACTIVITY = "activity"
+    ENTITY = "entity"
+
+    # It is looked up several times for each item; the hash of `Enum` is slower.
+    __hash__ = object.__hash__
 
 
 class WorkItem(Protocol):
-    """A piece of work for a worker: a turn or an activity."""
+    """A piece of work for a worker: a turn, an activity, or operations of an entity."""
 
     @property
     def kind(self) -> Kind:
@@ -31,6 +39,26 @@ class WorkItem(Protocol):
     @property
     def instance(self) -> InstanceKey:
         """The instance it belongs to."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Of the orchestrator, activity or entity."""
+        ...
+
+    @property
+    def version(self) -> str | None:
+        """Of the orchestrator or activity."""
+        ...
+
+    @property
+    def caller_version(self) -> str | None:
+        """Of the orchestration that scheduled an activity."""
+        ...
+
+    @property
+    def prefer(self) -> int | None:
+        """The number of a stream to which it goes if that one can take it."""
         ...
 
     @property
@@ -51,21 +79,41 @@ class WorkItem(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """What a worker says of itself."""
+
+    hub: str
+    """Whose work it does."""
+    limits: Mapping[Kind, int]
+    """How many items of each kind it takes at a time; 0, or none given, for the default."""
+    filters: WorkFilters
+    """Which of them it wants."""
+    history_streaming: bool = False
+    """Whether it can fetch a long history by itself."""
+    sticky: bool = False
+    """Whether it keeps live executions, and needs no history with their next turns."""
+    batch_entities: bool = False
+    """Whether it wants operations as `EntityBatchRequest`."""
+
+
 class WorkerStream:
     """A `GetWorkItems` call.
 
     Args:
         number: Tells streams apart.
+        options: What its worker says.
         limits: How many items of each kind it may hold at a time.
-        history_streaming: Whether its worker can fetch a long history by itself.
         on_free: Called when it can take more.
     """
 
     def __init__(
-        self, number: int, limits: Mapping[Kind, int], *, history_streaming: bool, on_free: Callable[[], None]
+        self, number: int, options: StreamOptions, limits: Mapping[Kind, int], on_free: Callable[[], None]
     ) -> None:
         self.number = number
-        self.history_streaming = history_streaming
+        self.options = options
+        self.turn = 0
+        """When it was last given an item; the higher, the later."""
         self._limits = limits
         self._on_free = on_free
         self._held: dict[Kind, dict[int, WorkItem]] = {kind: {} for kind in Kind}

@@ -42,19 +42,28 @@ class Timers:
         self._refill = refill
         self._window = window
         self._heap: list[DueMessage] = []
+        # What is in the heap, by sequence: an instance that is loaded again has its timers again.
+        self._known: set[int] = set()
         # Everything that sorts behind it is in the store only; None: all is in memory.
         self._horizon: DueMessage | None = None
         self._alarm: Alarm | None = None
         self._alarm_at = 0
         self._refilling: asyncio.Task[None] | None = None
+        # How many reads of the store are under way.
+        self._reading = 0
 
     async def start(self) -> None:
-        """Read what comes next from the store.
+        """Read what comes next from the store; again, to find what other servers have left.
 
         Raises:
             StorageFailedError: It cannot be read.
         """
-        self._merge(await self._refill(None, self._window))
+        self._reading += 1
+
+        try:
+            self._merge(await self._refill(None, self._window))
+        finally:
+            self._reading -= 1
 
     def stop(self) -> None:
         """Call back no more."""
@@ -65,17 +74,23 @@ class Timers:
             self._refilling.cancel()
 
         self._heap.clear()
+        self._known.clear()
 
     def add(self, message: DueMessage) -> None:
-        """A delayed message was committed."""
-        # While a refill reads, it may miss what is committed now.
-        if self._horizon is not None and message > self._horizon and self._refilling is None:
+        """A delayed message was committed, or loaded."""
+        if message.sequence in self._known:
+            return
+
+        # What is read now may miss what is committed now.
+        if self._horizon is not None and message > self._horizon and not self._reading:
             return
 
         heapq.heappush(self._heap, message)
+        self._known.add(message.sequence)
 
-        if len(self._heap) > 2 * self._window and self._refilling is None:
+        if len(self._heap) > 2 * self._window and not self._reading:
             self._heap = sorted(self._heap)[: self._window]
+            self._known = {message.sequence for message in self._heap}
             self._horizon = self._heap[-1]
 
         self._arm()
@@ -103,9 +118,12 @@ class Timers:
         now = self._clock.now()
 
         while self._heap and self._heap[0].due_at <= now:
-            self._fire(heapq.heappop(self._heap))
+            message = heapq.heappop(self._heap)
+            self._known.discard(message.sequence)
+            self._fire(message)
 
         if not self._heap and self._horizon is not None and self._refilling is None:
+            self._reading += 1
             self._refilling = asyncio.create_task(self._load(self._horizon), name="timers")
 
         self._arm()
@@ -119,6 +137,7 @@ class Timers:
         else:
             self._merge(messages)
         finally:
+            self._reading -= 1
             self._refilling = None
 
     def _merge(self, messages: Sequence[DueMessage]) -> None:
@@ -130,4 +149,5 @@ class Timers:
             self._horizon = messages[-1]
             del self._heap[bisect_right(self._heap, self._horizon) :]
 
+        self._known = {message.sequence for message in self._heap}
         self._arm()

@@ -46,6 +46,16 @@ def optional(message: object, field: str) -> str | None:
     return getattr(message, field).value if message.HasField(field) else None  # type: ignore[attr-defined]
 
 
+def due(message: object, field: str, now: Micros) -> Micros | None:
+    """The time in a `Timestamp` field, if it is there and still to come."""
+    if not message.HasField(field):  # type: ignore[attr-defined]
+        return None
+
+    at = micros(getattr(message, field))
+
+    return at if at > now else None
+
+
 def orchestrator_started(at: Micros) -> pb.HistoryEvent:
     """Heads every turn; its time is what the orchestrator's code sees as now."""
     return pb.HistoryEvent(eventId=NO_ID, timestamp=timestamp(at), orchestratorStarted=pb.OrchestratorStartedEvent())
@@ -125,6 +135,42 @@ def child_failed(at: Micros, task_id: int, failure: pb.TaskFailureDetails) -> pb
     failed = pb.SubOrchestrationInstanceFailedEvent(taskScheduledId=task_id, failureDetails=failure)
 
     return pb.HistoryEvent(eventId=NO_ID, timestamp=timestamp(at), subOrchestrationInstanceFailed=failed)
+
+
+def operation_signaled(
+    at: Micros, entity_id: str, operation: str, data: str | None, request_id: str, due: Micros | None
+) -> pb.HistoryEvent:
+    """An operation that nobody waits for, as an entity gets it."""
+    signaled = pb.EntityOperationSignaledEvent(
+        requestId=request_id,
+        operation=operation,
+        scheduledTime=None if due is None else timestamp(due),
+        input=text(data),
+        targetInstanceId=text(entity_id),
+    )
+
+    return pb.HistoryEvent(eventId=NO_ID, timestamp=timestamp(at), entityOperationSignaled=signaled)
+
+
+def operation_completed(at: Micros, request_id: str, output: str | None) -> pb.HistoryEvent:
+    """The result of an entity's operation, for its caller."""
+    completed = pb.EntityOperationCompletedEvent(requestId=request_id, output=text(output))
+
+    return pb.HistoryEvent(eventId=NO_ID, timestamp=timestamp(at), entityOperationCompleted=completed)
+
+
+def operation_failed(at: Micros, request_id: str, failure: pb.TaskFailureDetails) -> pb.HistoryEvent:
+    """The failure of an entity's operation, for its caller."""
+    failed = pb.EntityOperationFailedEvent(requestId=request_id, failureDetails=failure)
+
+    return pb.HistoryEvent(eventId=NO_ID, timestamp=timestamp(at), entityOperationFailed=failed)
+
+
+def lock_granted(at: Micros, section_id: str) -> pb.HistoryEvent:
+    """All entities of a critical section are locked for it."""
+    granted = pb.EntityLockGrantedEvent(criticalSectionId=section_id)
+
+    return pb.HistoryEvent(eventId=NO_ID, timestamp=timestamp(at), entityLockGranted=granted)
 
 
 def failure(error_type: str, message: str, *, non_retriable: bool = False) -> pb.TaskFailureDetails:

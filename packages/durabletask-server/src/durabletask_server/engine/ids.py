@@ -13,3 +13,10 @@ NewId: TypeAlias = Callable[[], str]
 def random_id() -> str:
     """An id from the operating system's randomness."""
     return uuid4().hex
+
+
+def entity_id(raw: str) -> str:
+    """The id of an entity, `@name@key`, with the name in lower case, however it was written."""
+    name, at, key = raw[1:].partition("@")
+
+    return f"{raw[:1]}{name.lower()}{at}{key}"

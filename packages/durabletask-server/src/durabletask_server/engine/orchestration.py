@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from durabletask_backend.mutations import AppendMessage, CompleteTurn, NextGeneration
@@ -9,10 +10,12 @@ from durabletask_backend.plan import turn_applied
 from durabletask_backend.values import TERMINAL_STATUSES, Micros, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
 
-from durabletask_server.engine import events
-from durabletask_server.engine.actions import PERFORM, Draft
+from durabletask_server.engine import events, locks
+from durabletask_server.engine.actions import Draft, performer
 from durabletask_server.engine.framing import PAST_EVENT, frames
 from durabletask_server.engine.ids import NewId
+from durabletask_server.engine.lifecycle import InvalidRequestError
+from durabletask_server.engine.locks import Section, Sections
 from durabletask_server.engine.state import Fold, Parent, State
 from durabletask_server.engine.turn import Turn
 
@@ -20,6 +23,8 @@ UNSUPPORTED_ACTION = "UnsupportedAction"
 """The error type of an orchestration that asked for what this engine cannot do."""
 REPEATED_ACTION = "RepeatedAction"
 """The error type of an orchestration that gave two of its actions one id."""
+INVALID_ACTION = "InvalidAction"
+"""The error type of an orchestration that asked for what nothing can do."""
 TERMINATED = "OrchestrationTerminated"
 """The error type that a parent sees of a child that was terminated."""
 CANCELED = "OrchestrationCanceled"
@@ -63,7 +68,7 @@ class _Decider:
     def __init__(self, state: State, turn: Turn, now: Micros, new_id: NewId) -> None:
         self._state = state
         self._turn = turn
-        self._draft = Draft(state.instance, max(now, turn.time), new_id)
+        self._draft = Draft(state.instance, max(now, turn.time), new_id, state.sections)
         self._new_events = list(turn.events)
         self._encoded = list(turn.encoded)
         self._sequences = turn.sequences
@@ -78,6 +83,7 @@ class _Decider:
             self._context = response.orchestrationTraceContext.SerializeToString()
 
         self._put_back(response)
+        self._draft.sections = Sections(self._sections_before())
         completion = self._completion(response)
         completes = None if completion is None else completion.completeOrchestration.orchestrationStatus
         started: set[int] = set()
@@ -88,7 +94,11 @@ class _Decider:
             if kind == "completeOrchestration":
                 continue
 
-            perform = PERFORM.get(kind or "")
+            if kind == "rewindOrchestration":
+                self._notes.append(f"action {action.id} rewinds the instance; the server does that by itself")
+                continue
+
+            perform = performer(action)
 
             if perform is None:
                 return self._refused(action, UNSUPPORTED_ACTION, "is not supported by this server")
@@ -103,7 +113,10 @@ class _Decider:
 
                 started.add(action.id)
 
-            perform(self._draft, action)
+            try:
+                perform(self._draft, action)
+            except InvalidRequestError as error:
+                return self._refused(action, INVALID_ACTION, f"cannot be carried out: {error}")
 
         if completion is None:
             return self._decision(None)
@@ -116,6 +129,7 @@ class _Decider:
     def terminated(self) -> Decision:
         terminated = self._turn.terminated
         assert terminated is not None
+        self._draft.clear(self._sections_before())
         output = events.optional(terminated, "input")
         self._end(events.NO_ID, RuntimeStatus.TERMINATED, output, None)
 
@@ -131,7 +145,7 @@ class _Decider:
 
     def failed(self, failure: pb.TaskFailureDetails) -> Decision:
         # Nothing else of the answer counts.
-        self._draft.clear()
+        self._draft.clear(self._sections_before())
         self._end(events.NO_ID, RuntimeStatus.FAILED, None, failure)
 
         return self._decision(RuntimeStatus.FAILED, failure=failure)
@@ -145,6 +159,21 @@ class _Decider:
         state = self._state
 
         return action_id in state.tasks or action_id in state.timers or action_id in state.children
+
+    def _sections_before(self) -> Mapping[str, Section]:
+        """The critical sections as they were before the answer."""
+        sections = Sections(self._state.sections)
+
+        if sections.open:
+            for event in self._new_events:
+                sections.add(event)
+
+        return sections.open
+
+    def _leave_sections(self) -> None:
+        instance = self._state.instance
+        sections = self._draft.sections.open
+        self._draft.effects.extend(locks.leave(instance.key, instance.execution_id, sections, self._draft.at))
 
     def _put_back(self, response: pb.OrchestratorResponse) -> None:
         """Leave in the inbox what the worker says it has not processed."""
@@ -190,6 +219,7 @@ class _Decider:
         self, event_id: int, status: RuntimeStatus, output: str | None, failure: pb.TaskFailureDetails | None
     ) -> None:
         self._draft.confirmed.append(events.execution_completed(self._draft.at, event_id, status, output, failure))
+        self._leave_sections()
         parent = self._parent()
 
         if parent is not None:
@@ -223,6 +253,7 @@ class _Decider:
 
     def _continued(self, completion: pb.CompleteOrchestrationAction) -> Decision:
         """Start the next generation: its start and the events carried over go to the front of the inbox."""
+        self._leave_sections()
         old = self._state.instance
         generation = NextGeneration(
             execution_id=self._draft.new_id(),
@@ -324,11 +355,11 @@ class _Decider:
         committed = turn_applied(instance, mutation)
         state = followed.state(committed) if generation is None else State(instance=committed)
 
-        return Decision(mutation=mutation, state=state, notes=tuple(self._notes))
+        return Decision(mutation=mutation, state=state, notes=(*self._notes, *self._draft.notes))
 
 
 _ANSWERED = frozenset({"scheduleTask", "createTimer", "createSubOrchestration"})
-_MESSAGES = frozenset({"sendEvent", "terminateOrchestration"})
+_MESSAGES = frozenset({"sendEvent", "sendEntityMessage", "terminateOrchestration"})
 
 # What else of an answer takes effect, by how the answer completes the orchestration. What a completed orchestration started
 # goes on without it; a failed or terminated one starts nothing more; the next generation keeps only what leaves the instance.

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from durabletask_backend.values import Instance, InstanceKey
 from durabletask_protos import orchestrator_service_pb2 as pb
 
+from durabletask_server.engine.locks import Section, Sections
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
@@ -33,6 +35,10 @@ class State:
     timers: frozenset[int] = frozenset()
     children: Mapping[int, str] = field(default_factory=dict)
     """The sub-orchestrations that are not answered, with their instance ids."""
+    calls: frozenset[str] = frozenset()
+    """The calls of entities that are not answered, by the id of their request."""
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    """The critical sections that were asked for and not left."""
     length: int = 0
     """How many events the history has."""
 
@@ -40,6 +46,11 @@ class State:
     def key(self) -> InstanceKey:
         """The instance."""
         return self.instance.key
+
+    @property
+    def holds_locks(self) -> bool:
+        """Whether it is in a critical section."""
+        return any(section.granted for section in self.sections.values())
 
     @property
     def parent(self) -> Parent | None:
@@ -67,6 +78,8 @@ class Fold:
         self._tasks = set(state.tasks)
         self._timers = set(state.timers)
         self._children = dict(state.children)
+        self._calls = set(state.calls)
+        self._sections = Sections(state.sections)
         self._length = state.length
 
     def admits(self, event: pb.HistoryEvent) -> bool:
@@ -82,6 +95,12 @@ class Fold:
                 return event.subOrchestrationInstanceCompleted.taskScheduledId in self._children
             case "subOrchestrationInstanceFailed":
                 return event.subOrchestrationInstanceFailed.taskScheduledId in self._children
+            case "entityOperationCompleted":
+                return event.entityOperationCompleted.requestId in self._calls
+            case "entityOperationFailed":
+                return event.entityOperationFailed.requestId in self._calls
+            case "entityLockGranted":
+                return self._sections.waits_for(event.entityLockGranted.criticalSectionId)
             case "executionStarted":
                 return self._start is None
             case "executionSuspended":
@@ -118,6 +137,19 @@ class Fold:
                 self._suspended = True
             case "executionResumed":
                 self._suspended = False
+            case kind:
+                self._add_of_entities(kind, event)
+
+    def _add_of_entities(self, kind: str | None, event: pb.HistoryEvent) -> None:
+        match kind:
+            case "entityOperationCalled":
+                self._calls.add(event.entityOperationCalled.requestId)
+            case "entityOperationCompleted":
+                self._calls.discard(event.entityOperationCompleted.requestId)
+            case "entityOperationFailed":
+                self._calls.discard(event.entityOperationFailed.requestId)
+            case "entityLockRequested" | "entityLockGranted" | "entityUnlockSent" | "eventSent" | "eventRaised":
+                self._sections.add(event)
             case _:
                 pass
 
@@ -145,6 +177,8 @@ class Fold:
             tasks=frozenset(self._tasks),
             timers=frozenset(self._timers),
             children=self._children,
+            calls=frozenset(self._calls),
+            sections=self._sections.open,
             length=self._length,
         )
 

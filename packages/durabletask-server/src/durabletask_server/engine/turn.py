@@ -9,6 +9,7 @@ from heapq import merge
 
 from durabletask_backend.values import Message, Micros
 from durabletask_protos import orchestrator_service_pb2 as pb
+from google.protobuf.message import DecodeError
 
 from durabletask_server.engine.events import micros, orchestrator_started, timestamp
 from durabletask_server.engine.state import Fold, State
@@ -21,6 +22,8 @@ _WHILE_SUSPENDED = frozenset({"executionSuspended", "executionResumed", "executi
 """What a suspended instance does not hold back."""
 
 
+_UNREADABLE = ""
+_REWOUND = "executionRewound"
 _CHILD_DONE = "subOrchestrationInstanceCompleted"
 _CHILD_FAILED = "subOrchestrationInstanceFailed"
 
@@ -51,6 +54,10 @@ class Turn:
     """The messages that say nothing to this generation any more, to be consumed with the turn."""
     terminated: pb.ExecutionTerminatedEvent | None
     """Set: the engine ends the instance by itself, and no worker is asked. The last of `events` is that event."""
+    shown: tuple[bytes, ...]
+    """What of `encoded` a worker sees."""
+    unreadable: bool = False
+    """A message of the inbox cannot be decoded; the instance cannot go on. It is among `dropped`."""
     answered: frozenset[int] = frozenset()
     """With `terminated`: the sub-orchestrations whose answers are behind it in the inbox. They have ended, or never began."""
 
@@ -62,9 +69,17 @@ class NoTurn:
 
 def open_letter(message: Message) -> Letter:
     """Decode a message."""
-    event = pb.HistoryEvent.FromString(message.payload)
+    try:
+        event = pb.HistoryEvent.FromString(message.payload)
+    except DecodeError:
+        return Letter(message, pb.HistoryEvent(), _UNREADABLE)
 
-    return Letter(message, event, event.WhichOneof("eventType") or "")
+    return Letter(message, event, event.WhichOneof("eventType") or _UNREADABLE)
+
+
+def nothing_taken(state: State, now: Micros) -> Turn:
+    """A turn that takes nothing from the inbox, for the engine to end an instance with."""
+    return _turn((), (), max(now, state.instance.updated_at), None)
 
 
 def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
@@ -85,6 +100,7 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
     dropped: list[int] = []
     size = 0
     terminated: pb.ExecutionTerminatedEvent | None = None
+    unreadable = False
     # No limit stands between an instance and its termination: no worker has to receive that turn.
     limited = all(letter.kind != "executionTerminated" for letter in inbox)
     waiting = deque(_by_arrival(inbox))
@@ -99,6 +115,11 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
 
         if folded.suspended and letter.kind not in _WHILE_SUSPENDED:
             held.append(letter)
+            continue
+
+        if letter.kind == _UNREADABLE:
+            unreadable = True
+            dropped.append(message.sequence)
             continue
 
         if message.execution_id not in (None, state.instance.execution_id) or not folded.admits(letter.event):
@@ -117,8 +138,11 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
             held.clear()
         elif letter.kind == "executionTerminated":
             terminated = letter.event.executionTerminated
+        elif letter.kind == _REWOUND:
+            # Workers do not see it, so it stands alone, lest they count otherwise than we do.
+            break
 
-    if not taken or folded.start is None:
+    if not unreadable and (not taken or folded.start is None):
         return NoTurn()
 
     time = max(now, state.instance.updated_at)
@@ -128,6 +152,9 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
             time = max(time, micros(letter.event.timerFired.fireAt))
 
     turn = _turn(taken, dropped, time, terminated)
+
+    if unreadable:
+        return replace(turn, unreadable=True)
 
     return turn if terminated is None else replace(turn, answered=_answered([*held, *waiting]))
 
@@ -191,6 +218,7 @@ def _turn(
         time=time,
         events=tuple(events),
         encoded=tuple(encoded),
+        shown=tuple(encoded[:1] if taken and taken[-1].kind == _REWOUND else encoded),
         sequences=tuple(letter.message.sequence for letter in taken),
         dropped=tuple(dropped),
         terminated=terminated,

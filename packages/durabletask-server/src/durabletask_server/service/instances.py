@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from durabletask_backend.errors import HubMissingError
 from durabletask_backend.mutations import AppendMessage, Code
 from durabletask_backend.values import InstanceKey
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -31,7 +32,10 @@ class InstanceRpcs:
         outcome = await self._instances.create(create)
         instance_id = create.instance.key.instance_id
 
-        if outcome.code is Code.EXISTS:
+        if outcome.code is Code.NO_HUB:
+            raise HubMissingError(hub)
+
+        if outcome.code is Code.EXISTS and not lifecycle.ignores(request, outcome.status):
             if lifecycle.refuses_termination(request, outcome.status):
                 raise InvalidRequestError(
                     "orchestrationIdReusePolicy.replaceableStatus",

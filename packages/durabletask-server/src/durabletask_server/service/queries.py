@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
-from durabletask_backend.values import TERMINAL_STATUSES, InstanceFilter, InstanceKey, QueryOrder
+from durabletask_backend.values import TERMINAL_STATUSES, Cursor, InstanceFilter, InstanceKey, InstancePage, QueryOrder
 from durabletask_protos import orchestrator_service_pb2 as pb
 
 from durabletask_server.engine import events
 from durabletask_server.engine.framing import CHUNK_EVENT, frame, split
-from durabletask_server.engine.lifecycle import InvalidRequestError
+from durabletask_server.engine.lifecycle import InvalidRequestError, entity_key
+from durabletask_server.live import is_rewinding
 from durabletask_server.service.records import cursor, optional_time, orchestration_state, page_token, statuses
 from durabletask_server.service.rpc import Context, NotFoundError
 from durabletask_server.taskhub import TaskHubWorker
@@ -17,7 +18,11 @@ from durabletask_server.taskhub import TaskHubWorker
 _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
 _LARGEST_BATCH = 500
+_SEARCHES = 10
+"""How many of a backend's pages are looked at for one answer, if nothing is found: a client may take an empty page for the last."""
 _CHUNK_BYTES = 256 << 10
+_ANSWER_BYTES = 3 << 20
+"""A page of instances ends after so many bytes: most clients receive no more than 4 MiB."""
 
 
 class QueryRpcs:
@@ -32,47 +37,101 @@ class QueryRpcs:
         self._instances = hub.instances
 
     async def query(self, hub: str, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
-        """`QueryInstances`, by creation time, then id."""
+        """`QueryInstances`: by creation time, then id; with an id prefix, by id.
+
+        A page may have less than was asked for, and a token all the same: there is more.
+        """
         query = request.query
-        page = await self._instances.query(
+        order = QueryOrder.ID if query.instanceIdPrefix.value else QueryOrder.CREATED
+        wanted = statuses(query.runtimeStatus, "query.runtimeStatus")
+        after = cursor(query.continuationToken.value, order, "query.continuationToken")
+
+        if wanted is None:
+            return pb.QueryInstancesResponse()
+
+        page = await self._page(
             hub,
             InstanceFilter(
-                statuses=statuses(query.runtimeStatus, "query.runtimeStatus"),
+                statuses=wanted,
                 created_from=optional_time(query, "createdTimeFrom"),
                 created_to=optional_time(query, "createdTimeTo"),
                 id_prefix=query.instanceIdPrefix.value or None,
             ),
-            after=cursor(query.continuationToken.value, "query.continuationToken"),
+            order=order,
+            after=after,
             limit=_page_size(query.maxInstanceCount),
             payloads=query.fetchInputsAndOutputs,
         )
 
-        return pb.QueryInstancesResponse(
-            orchestrationState=[
-                orchestration_state(instance, payloads=query.fetchInputsAndOutputs) for instance in page.instances
-            ],
-            continuationToken=None if page.next is None else events.text(page_token(page.next)),
-        )
+        response = pb.QueryInstancesResponse()
+        size = 0
+        behind = page.next
+
+        for instance in page.instances:
+            state = orchestration_state(instance, payloads=query.fetchInputsAndOutputs)
+            size += state.ByteSize()
+
+            if response.orchestrationState and size > _ANSWER_BYTES:
+                break
+
+            response.orchestrationState.append(state)
+            last = instance
+        else:
+            last = None
+
+        if last is not None:
+            behind = Cursor(0 if order is QueryOrder.ID else last.created_at, last.key.instance_id)
+
+        if behind is not None:
+            response.continuationToken.value = page_token(behind, order)
+
+        return response
 
     async def list_ids(self, hub: str, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
         """`ListInstanceIds`: of instances that have ended, by completion time, then id."""
+        order = QueryOrder.COMPLETED
         wanted = statuses(request.runtimeStatus, "runtimeStatus")
-        page = await self._instances.query(
+        after = cursor(request.lastInstanceKey.value, order, "lastInstanceKey")
+
+        if wanted is None:
+            return pb.ListInstanceIdsResponse()
+
+        page = await self._page(
             hub,
             InstanceFilter(
                 statuses=wanted or TERMINAL_STATUSES,
                 completed_from=optional_time(request, "completedTimeFrom"),
                 completed_to=optional_time(request, "completedTimeTo"),
             ),
-            order=QueryOrder.COMPLETED,
-            after=cursor(request.lastInstanceKey.value, "lastInstanceKey"),
+            order=order,
+            after=after,
             limit=_page_size(request.pageSize),
         )
 
         return pb.ListInstanceIdsResponse(
             instanceIds=[instance.key.instance_id for instance in page.instances],
-            lastInstanceKey=None if page.next is None else events.text(page_token(page.next)),
+            lastInstanceKey=None if page.next is None else events.text(page_token(page.next, order)),
         )
+
+    async def _page(
+        self,
+        hub: str,
+        where: InstanceFilter,
+        *,
+        order: QueryOrder,
+        after: Cursor | None,
+        limit: int,
+        payloads: bool = False,
+    ) -> InstancePage:
+        """A page with something in it, if that does not take too long."""
+        for _ in range(_SEARCHES):
+            page = await self._instances.query(hub, where, order=order, after=after, limit=limit, payloads=payloads)
+            after = page.next
+
+            if page.instances or after is None:
+                break
+
+        return page
 
     async def purge(self, hub: str, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
         """`PurgeInstances`: one, a batch, or all that match. What has not ended is left alone."""
@@ -80,10 +139,10 @@ class QueryRpcs:
 
         match request.WhichOneof("request"):
             case "instanceId":
-                deleted = await self._purge_ids(hub, [request.instanceId], request.recursive)
+                deleted = await self._purge_ids(hub, [request.instanceId], request)
 
             case "instanceBatch":
-                deleted = await self._purge_ids(hub, list(request.instanceBatch.instanceIds), request.recursive)
+                deleted = await self._purge_ids(hub, request.instanceBatch.instanceIds, request)
 
             case "purgeInstanceFilter":
                 deleted, complete = await self._purge_where(hub, request.purgeInstanceFilter, request.recursive)
@@ -96,7 +155,7 @@ class QueryRpcs:
 
         return response
 
-    async def _purge_ids(self, hub: str, instance_ids: list[str], recursive: bool) -> int:
+    async def _purge_ids(self, hub: str, instance_ids: Sequence[str], request: pb.PurgeInstancesRequest) -> int:
         if len(instance_ids) > _LARGEST_BATCH:
             raise InvalidRequestError(
                 "instanceBatch.instanceIds", f"has {len(instance_ids)} ids; at most {_LARGEST_BATCH} are allowed"
@@ -105,18 +164,27 @@ class QueryRpcs:
         if not all(instance_ids):
             raise InvalidRequestError("instanceId", "must not be empty; give the id of an orchestration instance")
 
-        keys = [InstanceKey(hub, instance_id) for instance_id in instance_ids]
+        keys = [
+            entity_key(hub, instance_id) if instance_id.startswith("@") else InstanceKey(hub, instance_id)
+            for instance_id in instance_ids
+        ]
+        wanted = [key for key in keys if not (request.isOrchestration and key.is_entity)]
 
-        return await self._instances.purge(keys, recursive=recursive)
+        return await self._instances.purge(wanted, recursive=request.recursive)
 
     async def _purge_where(self, hub: str, where: pb.PurgeInstanceFilter, recursive: bool) -> tuple[int, bool]:
+        wanted = statuses(where.runtimeStatus, "purgeInstanceFilter.runtimeStatus")
+
+        if wanted is None:
+            return 0, True
+
         clock = self._hub.clock
         until = clock.now() + where.timeout.ToMicroseconds() if where.HasField("timeout") else None
 
         return await self._instances.purge_where(
             hub,
             InstanceFilter(
-                statuses=statuses(where.runtimeStatus, "purgeInstanceFilter.runtimeStatus"),
+                statuses=wanted,
                 created_from=optional_time(where, "createdTimeFrom"),
                 created_to=optional_time(where, "createdTimeTo"),
             ),
@@ -140,6 +208,10 @@ class QueryRpcs:
 
         async for events_read in self._instances.history(key, execution_id=request.executionId.value or None):
             for event in split(events_read.events):
+                # Workers are not told of a rewinding: some SDKs do not know the event.
+                if request.forWorkItemProcessing and is_rewinding(event):
+                    continue
+
                 framed = frame(CHUNK_EVENT, event)
 
                 if chunk and len(chunk) + len(framed) > _CHUNK_BYTES:

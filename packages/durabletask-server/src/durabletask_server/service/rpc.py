@@ -11,10 +11,10 @@ import grpc
 from durabletask_backend.errors import HubMissingError, LeaseLostError, StorageFailedError
 from google.protobuf.message import DecodeError, Message
 
-from durabletask_server.engine.lifecycle import InvalidRequestError
+from durabletask_server.engine.lifecycle import InvalidRequestError, NotAllowedError
 from durabletask_server.journal import JournalClosedError, JournalFullError
-from durabletask_server.orchestrations import TurnRefusedError
 from durabletask_server.taskhub import DEFAULT_HUB
+from durabletask_server.turns import TurnRefusedError
 from durabletask_server.waiters import ServerStoppingError
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ STATUS_OF: dict[type[Exception], grpc.StatusCode] = {
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     HubMissingError: grpc.StatusCode.NOT_FOUND,
     InstanceExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    NotAllowedError: grpc.StatusCode.FAILED_PRECONDITION,
     JournalFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TurnRefusedError: grpc.StatusCode.ABORTED,
     LeaseLostError: grpc.StatusCode.ABORTED,
@@ -46,56 +47,98 @@ STATUS_OF: dict[type[Exception], grpc.StatusCode] = {
 """How the exceptions that a request can cause are told to its caller. Any other is a defect, and INTERNAL."""
 
 
+_MAX_HUB = 100
+"""Characters of a hub's name."""
+
+
 def hub_of(context: Context) -> str:
-    """The hub a call is for, by its `taskhub` metadata.
+    """The name of the hub that a call is for, by its `taskhub` metadata; the default one where that is absent or empty.
 
     Raises:
-        HubMissingError: It names one that does not exist.
+        InvalidRequestError: No hub can have that name.
     """
+    name = DEFAULT_HUB
+
     for key, value in context.invocation_metadata() or ():
-        if key == "taskhub":
+        if key == "taskhub" and value:
             name = value.decode() if isinstance(value, bytes) else value
 
-            if name not in ("", DEFAULT_HUB):
-                raise HubMissingError(name)
+    if len(name) > _MAX_HUB:
+        raise InvalidRequestError("taskhub", f"has {len(name)} characters; at most {_MAX_HUB} are allowed")
 
-    return DEFAULT_HUB
+    # They separate the parts of a completion token.
+    if any(character < " " for character in name):
+        raise InvalidRequestError("taskhub", f"{name!r} has control characters; leave them out")
+
+    return name
 
 
-def unary(
-    request_type: type[Request], method: Callable[[str, Request], Awaitable[Message]]
-) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """The handler of an RPC with one request and one response.
+class Rpcs:
+    """Makes the handlers of RPCs.
 
     Args:
-        request_type: What it is asked.
-        method: Answers a request to a hub; its exceptions become statuses.
+        exists: Whether there is a hub of that name.
     """
 
-    async def call(raw: bytes, context: Context) -> bytes:
-        try:
-            return (await method(hub_of(context), parse(request_type, raw))).SerializeToString()
-        except Exception as error:
-            await abort(context, error)
-            raise
+    def __init__(self, exists: Callable[[str], Awaitable[bool]]) -> None:
+        self._exists = exists
 
-    return grpc.unary_unary_rpc_method_handler(call)
+    def unary(
+        self,
+        request_type: type[Request],
+        method: Callable[[str, Request], Awaitable[Message]],
+        *,
+        needs_hub: bool = True,
+    ) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """The handler of an RPC with one request and one response.
 
+        Args:
+            request_type: What it is asked.
+            method: Answers a request to a hub; its exceptions become statuses.
+            needs_hub: Whether the hub has to be there.
+        """
 
-def streaming(
-    request_type: type[Request], method: Callable[[str, Request, Context], AsyncGenerator[bytes, None]]
-) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """The handler of an RPC with a stream of encoded responses; otherwise as `unary`."""
+        async def call(raw: bytes, context: Context) -> bytes:
+            try:
+                hub = await self._hub(context) if needs_hub else hub_of(context)
 
-    async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
-        try:
-            async with aclosing(method(hub_of(context), parse(request_type, raw), context)) as responses:
-                async for response in responses:
-                    yield response
-        except Exception as error:  # noqa: BLE001 - told to the caller
-            await abort(context, error)
+                return (await method(hub, parse(request_type, raw))).SerializeToString()
+            except Exception as error:
+                await abort(context, error)
+                raise
 
-    return grpc.unary_stream_rpc_method_handler(call)
+        return grpc.unary_unary_rpc_method_handler(call)
+
+    def streaming(
+        self, request_type: type[Request], method: Callable[[str, Request, Context], AsyncGenerator[bytes, None]]
+    ) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """The handler of an RPC with a stream of encoded responses; otherwise as `unary`."""
+
+        async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
+            try:
+                hub = await self._hub(context)
+
+                async with aclosing(method(hub, parse(request_type, raw), context)) as responses:
+                    async for response in responses:
+                        yield response
+            except Exception as error:  # noqa: BLE001 - told to the caller
+                await abort(context, error)
+
+        return grpc.unary_stream_rpc_method_handler(call)
+
+    async def _hub(self, context: Context) -> str:
+        """The hub that a call is for.
+
+        Raises:
+            InvalidRequestError: No hub can have that name.
+            HubMissingError: There is none.
+        """
+        hub = hub_of(context)
+
+        if not await self._exists(hub):
+            raise HubMissingError(hub)
+
+        return hub
 
 
 def parse(request_type: type[Request], raw: bytes) -> Request:
@@ -122,12 +165,3 @@ async def abort(context: Context, error: Exception) -> None:
         await context.abort(grpc.StatusCode.INTERNAL, f"internal error: {type(error).__name__}: {error}")
     else:
         await context.abort(status, str(error))
-
-
-def unimplemented(name: str) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """The handler of an RPC that is yet to come."""
-
-    async def call(_: bytes, context: Context) -> bytes:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{name} is not implemented by this version of the server")
-
-    return grpc.unary_unary_rpc_method_handler(call)

@@ -6,35 +6,28 @@ import grpc
 from durabletask_protos import orchestrator_service_pb2 as pb
 from google.protobuf.empty_pb2 import Empty
 
+from durabletask_server.service.entities import EntityRpcs
+from durabletask_server.service.hubs import HubRpcs
 from durabletask_server.service.instances import InstanceRpcs
+from durabletask_server.service.lifecycle import LifecycleRpcs
 from durabletask_server.service.queries import QueryRpcs
-from durabletask_server.service.rpc import streaming, unary, unimplemented
+from durabletask_server.service.rpc import Rpcs
 from durabletask_server.service.workitems import WorkItemRpcs
 from durabletask_server.taskhub import TaskHubWorker
 
 SERVICE = "TaskHubSidecarService"
 
-YET_TO_COME = (
-    "RewindInstance",
-    "RestartInstance",
-    "CreateTaskHub",
-    "DeleteTaskHub",
-    "SignalEntity",
-    "GetEntity",
-    "QueryEntities",
-    "CleanEntityStorage",
-    "CompleteEntityTask",
-    "AbandonTaskEntityWorkItem",
-    "SkipGracefulOrchestrationTerminations",
-)
-"""RPCs that are answered with UNIMPLEMENTED."""
-
 
 def handlers(hub: TaskHubWorker) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
     """The handler of each RPC, by its name."""
+    rpcs = Rpcs(hub.find_hub)
+    unary, streaming = rpcs.unary, rpcs.streaming
     instances = InstanceRpcs(hub)
+    lifecycle = LifecycleRpcs(hub)
+    hubs = HubRpcs(hub)
     queries = QueryRpcs(hub)
     work = WorkItemRpcs(hub)
+    entities = EntityRpcs(hub)
 
     return {
         "Hello": unary(Empty, work.hello),
@@ -46,6 +39,13 @@ def handlers(hub: TaskHubWorker) -> dict[str, grpc.RpcMethodHandler[bytes, bytes
         "TerminateInstance": unary(pb.TerminateRequest, instances.terminate),
         "SuspendInstance": unary(pb.SuspendRequest, instances.suspend),
         "ResumeInstance": unary(pb.ResumeRequest, instances.resume),
+        "RewindInstance": unary(pb.RewindInstanceRequest, lifecycle.rewind),
+        "RestartInstance": unary(pb.RestartInstanceRequest, lifecycle.restart),
+        "SkipGracefulOrchestrationTerminations": unary(
+            pb.SkipGracefulOrchestrationTerminationsRequest, lifecycle.skip_graceful_terminations
+        ),
+        "CreateTaskHub": unary(pb.CreateTaskHubRequest, hubs.create, needs_hub=False),
+        "DeleteTaskHub": unary(pb.DeleteTaskHubRequest, hubs.delete),
         "QueryInstances": unary(pb.QueryInstancesRequest, queries.query),
         "ListInstanceIds": unary(pb.ListInstanceIdsRequest, queries.list_ids),
         "PurgeInstances": unary(pb.PurgeInstancesRequest, queries.purge),
@@ -55,7 +55,12 @@ def handlers(hub: TaskHubWorker) -> dict[str, grpc.RpcMethodHandler[bytes, bytes
         "CompleteOrchestratorTask": unary(pb.OrchestratorResponse, work.complete_orchestrator),
         "AbandonTaskActivityWorkItem": unary(pb.AbandonActivityTaskRequest, work.abandon_activity),
         "AbandonTaskOrchestratorWorkItem": unary(pb.AbandonOrchestrationTaskRequest, work.abandon_orchestrator),
-        **{name: unimplemented(name) for name in YET_TO_COME},
+        "CompleteEntityTask": unary(pb.EntityBatchResult, work.complete_entity),
+        "AbandonTaskEntityWorkItem": unary(pb.AbandonEntityTaskRequest, work.abandon_entity),
+        "SignalEntity": unary(pb.SignalEntityRequest, entities.signal),
+        "GetEntity": unary(pb.GetEntityRequest, entities.get),
+        "QueryEntities": unary(pb.QueryEntitiesRequest, entities.query),
+        "CleanEntityStorage": unary(pb.CleanEntityStorageRequest, entities.clean),
     }
 
 

@@ -11,15 +11,22 @@ from google.protobuf.empty_pb2 import Empty
 
 from durabletask_server.activities import Answer
 from durabletask_server.dispatch.encoding import HEALTH_PING
-from durabletask_server.dispatch.stream import Kind
+from durabletask_server.dispatch.filters import filters_of
+from durabletask_server.dispatch.stream import Kind, StreamOptions
 from durabletask_server.engine import events
 from durabletask_server.engine.lifecycle import InvalidRequestError
 from durabletask_server.service.rpc import Context
 from durabletask_server.taskhub import TaskHubWorker
-from durabletask_server.tokens import TURN, Token
+from durabletask_server.tokens import OPERATIONS, TURN, Token
 from durabletask_server.waiters import ServerStoppingError
 
 log = logging.getLogger(__name__)
+
+
+STICKY = "x-durabletask-sticky"
+"""Metadata of a `GetWorkItems` call, `1`: the worker keeps live executions, and needs no history with their next turns."""
+BATCH_ENTITIES = "x-durabletask-entity-batches"
+"""Likewise: the worker wants the operations of entities as `EntityBatchRequest`."""
 
 
 class WorkItemRpcs:
@@ -32,7 +39,8 @@ class WorkItemRpcs:
     def __init__(self, hub: TaskHubWorker) -> None:
         self._hub = hub
         self._orchestrations = hub.orchestrations
-        self._activities = hub.orchestrations.activities
+        self._activities = hub.activities
+        self._operations = hub.operations
 
     async def hello(self, hub: str, request: Empty) -> Empty:
         """`Hello`: whether somebody is there."""
@@ -47,12 +55,20 @@ class WorkItemRpcs:
         if dispatcher.draining:
             raise ServerStoppingError
 
+        metadata = dict(context.invocation_metadata() or ())
         stream = dispatcher.open(
-            {
-                Kind.ORCHESTRATION: _limit(request, "maxConcurrentOrchestrationWorkItems"),
-                Kind.ACTIVITY: _limit(request, "maxConcurrentActivityWorkItems"),
-            },
-            history_streaming=pb.WORKER_CAPABILITY_HISTORY_STREAMING in request.capabilities,
+            StreamOptions(
+                hub=hub,
+                limits={
+                    Kind.ORCHESTRATION: _limit(request, "maxConcurrentOrchestrationWorkItems"),
+                    Kind.ACTIVITY: _limit(request, "maxConcurrentActivityWorkItems"),
+                    Kind.ENTITY: _limit(request, "maxConcurrentEntityWorkItems"),
+                },
+                filters=filters_of(request),
+                history_streaming=pb.WORKER_CAPABILITY_HISTORY_STREAMING in request.capabilities,
+                sticky=metadata.get(STICKY) == "1",
+                batch_entities=metadata.get(BATCH_ENTITIES) == "1",
+            )
         )
         log.info("worker stream %d connected from %s", stream.number, context.peer())
 
@@ -69,8 +85,8 @@ class WorkItemRpcs:
     async def complete_activity(self, hub: str, request: pb.ActivityResponse) -> pb.CompleteTaskResponse:
         """`CompleteActivityTask`. Answered once the result is durable; a late one is answered, too, without effect."""
         if request.completionToken:
-            token = self._token(request.completionToken)
-            key = None if token is None else token.task
+            token = self._token(hub, request.completionToken)
+            key = None if token is None or token.task.task_id < 0 else token.task
         else:
             key = self._activities.task_key(InstanceKey(hub, _instance_id(request)), request.taskId)
 
@@ -86,7 +102,7 @@ class WorkItemRpcs:
     async def complete_orchestrator(self, hub: str, request: pb.OrchestratorResponse) -> pb.CompleteTaskResponse:
         """`CompleteOrchestratorTask`. Answered once the turn is durable; a late one is answered, too, without effect."""
         if request.completionToken:
-            token = self._token(request.completionToken)
+            token = self._token(hub, request.completionToken)
 
             if token is None or token.task.task_id != TURN:
                 log.info("nobody waits for the turn of instance %s", request.instanceId)
@@ -102,9 +118,9 @@ class WorkItemRpcs:
         self, hub: str, request: pb.AbandonActivityTaskRequest
     ) -> pb.AbandonActivityTaskResponse:
         """`AbandonTaskActivityWorkItem`: it is offered again, later."""
-        token = self._token(request.completionToken)
+        token = self._token(hub, request.completionToken)
 
-        if token is not None and token.task.task_id != TURN:
+        if token is not None and token.task.task_id >= 0:
             self._activities.abandon(token.task, token.attempt)
 
         return pb.AbandonActivityTaskResponse()
@@ -113,15 +129,38 @@ class WorkItemRpcs:
         self, hub: str, request: pb.AbandonOrchestrationTaskRequest
     ) -> pb.AbandonOrchestrationTaskResponse:
         """`AbandonTaskOrchestratorWorkItem`: it is offered again, later."""
-        token = self._token(request.completionToken)
+        token = self._token(hub, request.completionToken)
 
         if token is not None and token.task.task_id == TURN:
             self._orchestrations.abandon(token.task.instance, token.attempt)
 
         return pb.AbandonOrchestrationTaskResponse()
 
-    def _token(self, text: str) -> Token | None:
-        return self._hub.signer.read(text)
+    async def complete_entity(self, hub: str, request: pb.EntityBatchResult) -> pb.CompleteTaskResponse:
+        """`CompleteEntityTask`. Answered once the operations are durable; a late one is answered, too, without effect."""
+        token = self._token(hub, request.completionToken)
+
+        if token is None or token.task.task_id != OPERATIONS:
+            log.info("nobody waits for the results of these operations of an entity; the completion token is not one")
+        else:
+            await self._operations.complete(token.task.instance, token.attempt, request)
+
+        return pb.CompleteTaskResponse()
+
+    async def abandon_entity(self, hub: str, request: pb.AbandonEntityTaskRequest) -> pb.AbandonEntityTaskResponse:
+        """`AbandonTaskEntityWorkItem`: they are offered again, later."""
+        token = self._token(hub, request.completionToken)
+
+        if token is not None and token.task.task_id == OPERATIONS:
+            self._operations.abandon(token.task.instance, token.attempt)
+
+        return pb.AbandonEntityTaskResponse()
+
+    def _token(self, hub: str, text: str) -> Token | None:
+        token = self._hub.signer_of(hub).read(text)
+
+        # A hub's secret signs for that hub alone.
+        return token if token is not None and token.task.hub == hub else None
 
 
 def _limit(request: pb.GetWorkItemsRequest, field: str) -> int:

@@ -1,0 +1,131 @@
+"""What the turns of orchestrations and entities have in common: from ready to a worker, and back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from durabletask_backend.values import Micros, TaskKey
+
+from durabletask_server.clock import Clock
+from durabletask_server.dispatch.dispatcher import Dispatcher
+from durabletask_server.dispatch.stream import WorkerStream
+from durabletask_server.resident import Phase, Resident, TurnItem
+from durabletask_server.settings import Settings
+from durabletask_server.tokens import Token, TokenSigner
+
+log = logging.getLogger(__name__)
+
+
+class TurnRefusedError(Exception):
+    """A turn was decided on a state that is not current any more; the instance is loaded again, and takes it anew."""
+
+
+class Turns:
+    """Hands turns to the dispatcher, and takes them back.
+
+    Args:
+        dispatcher: Finds workers.
+        clock: The time.
+        signer: The token signer of a hub.
+        boot: Tells this process's hand-outs from another's.
+        settings: Limits and delays.
+        unserved: Called with an instance that has a turn for which no worker is connected.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        signer: Callable[[str], TokenSigner],
+        boot: str,
+        settings: Settings,
+        unserved: Callable[[Resident], None],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._signer = signer
+        self._boot = boot
+        self._settings = settings
+        self._unserved = unserved
+        self._hand_outs = 0
+        # What workers have, since when; in that order.
+        self._out: dict[TurnItem, Micros] = {}
+        self.slow = 0
+        """How many turns were with a worker for longer than `Settings.slow_turn`."""
+
+    def ready(self, resident: Resident, item: TurnItem, *, front: bool = False) -> None:
+        """An instance's turn waits for a worker."""
+        resident.phase = Phase.READY
+        resident.item = item
+        self._dispatcher.add(item, front=front)
+
+        if not self._dispatcher.fits(item.kind, resident.key.hub, item.name, item.version):
+            self._unserved(resident)
+
+    def token(self, item: TurnItem, stream: WorkerStream, execution_id: str, task_id: int) -> str:
+        """A worker takes a turn: the token by which it gives it back."""
+        self._hand_outs += 1
+        item.stream = stream
+        item.attempt = f"{self._boot}.{self._hand_outs}"
+        item.resident.phase = Phase.OUT
+        self._out[item] = self._clock.now()
+        key = item.instance
+
+        return self._signer(key.hub).sign(Token(TaskKey(*key, execution_id, task_id), item.attempt))
+
+    def take_back(self, resident: Resident) -> None:
+        """An instance's turn is no worker's any more, and waits for none."""
+        resident.phase = Phase.IDLE
+        item, resident.item = resident.item, None
+
+        if item is not None:
+            self._out.pop(item, None)
+
+            if item.stream is None:
+                self._dispatcher.drop(item.kind, resident.key, lambda other: other is item)
+
+            item.settle()
+
+        resident.rest()
+
+    def holds(self, resident: Resident, attempt: str) -> bool:
+        """Whether a worker has an instance's turn by that hand-out; empty: by any, for workers that give no token back."""
+        item = resident.item
+
+        return item is not None and resident.phase is Phase.OUT and attempt in ("", item.attempt)
+
+    def give_back(self, resident: Resident, over: Callable[[], None]) -> None:
+        """A worker gives an instance's turn back, which `withdraw` has taken; it is ready again after a while that grows."""
+        delay = self._settings.backoff(resident.abandoned)
+        resident.abandoned += 1
+        self.pause(resident, int(delay * 1_000_000), over)
+
+    def pause(self, resident: Resident, micros: int, over: Callable[[], None]) -> None:
+        """Let an instance wait with its next turn."""
+
+        def ring() -> None:
+            resident.pause = None
+            over()
+
+        resident.pause = self._clock.call_at(self._clock.now() + micros, ring)
+
+    def is_poisoned(self, resident: Resident) -> bool:
+        """Count a stream that broke with an instance's turn; whether that was one too many."""
+        resident.breaks += 1
+
+        return resident.breaks >= self._settings.poison_limit
+
+    def report_slow(self) -> None:
+        """Log, once each, the turns that a worker has for long. They stay with it: its stream tells whether it lives."""
+        horizon = self._clock.now() - int(self._settings.slow_turn * 1_000_000)
+
+        for item in [item for item, since in self._out.items() if since < horizon]:
+            del self._out[item]
+            self.slow += 1
+            log.warning(
+                "a worker has a turn of %s (%s) for more than %g s",
+                item.instance.instance_id,
+                item.name,
+                self._settings.slow_turn,
+            )
