@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
+from durabletask.internal.orchestrator_service_pb2 import OrchestrationIdReusePolicy
 from durabletask.task import OrchestrationContext
+from flows import listening
 from runs import PATIENCE, Flow, completed, equal, fresh, output_of, refused, started, status, until
 
 Status = OrchestrationStatus
@@ -93,6 +95,24 @@ def scenario_suspend_and_resume(client: TaskHubGrpcClient) -> None:
     equal((kinds.count("ExecutionSuspendedEvent"), kinds.count("ExecutionResumedEvent")), (1, 1))
 
 
+def scenario_events_wait_while_suspended(client: TaskHubGrpcClient) -> None:
+    instance_id = started(client, listening, input=20)
+    client.raise_orchestration_event(instance_id, "news", data=0)
+    client.suspend_orchestration(instance_id)
+    client.suspend_orchestration(instance_id)
+    until(lambda: status(client, instance_id) is Status.SUSPENDED, "suspended")
+
+    for number in range(1, 20):
+        client.raise_orchestration_event(instance_id, "news", data=number)
+
+    equal(status(client, instance_id), Status.SUSPENDED)
+    client.resume_orchestration(instance_id)
+    equal(output_of(client, instance_id), list(range(20)))
+
+    client.suspend_orchestration(instance_id)
+    equal(status(client, instance_id), Status.COMPLETED, "what is terminal is not suspended")
+
+
 def scenario_terminate_while_suspended(client: TaskHubGrpcClient) -> None:
     instance_id = started(client, patient)
     client.suspend_orchestration(instance_id)
@@ -117,6 +137,27 @@ def scenario_scheduled_start(client: TaskHubGrpcClient) -> None:
     equal(status(client, instance_id), Status.PENDING)
     ran = datetime.fromisoformat(output_of(client, instance_id))
     assert ran.replace(tzinfo=UTC) >= due - timedelta(milliseconds=1), (ran, due)
+
+
+def scenario_event_before_the_start(client: TaskHubGrpcClient) -> None:
+    due = datetime.now(UTC) + timedelta(seconds=1)
+    instance_id = client.schedule_new_orchestration(listening, input=2, start_at=due)
+
+    for number in range(2):
+        client.raise_orchestration_event(instance_id, "news", data=number)
+
+    equal(status(client, instance_id), Status.PENDING, "an event does not start it early")
+    equal(output_of(client, instance_id), [0, 1])
+    assert datetime.now(UTC) >= due
+
+
+def scenario_terminate_before_the_start(client: TaskHubGrpcClient) -> None:
+    due = datetime.now(UTC) + timedelta(hours=1)
+    instance_id = client.schedule_new_orchestration(moment, start_at=due)
+    equal(client.purge_orchestration(instance_id).deleted_instance_count, 0)
+    client.terminate_orchestration(instance_id, output="never")
+    state = completed(client, instance_id)
+    equal((state.runtime_status, state.get_output()), (Status.TERMINATED, "never"))
 
 
 def scenario_waits_time_out(client: TaskHubGrpcClient) -> None:
@@ -174,6 +215,47 @@ def scenario_duplicate_id(client: TaskHubGrpcClient) -> None:
     client.raise_orchestration_event(instance_id, "answer", data=2)
     state = completed(client, instance_id)
     equal((state.get_input(), state.get_output()), ("second", 2), "a terminal instance makes way for a new one")
+
+
+def _replaceable(*statuses: OrchestrationStatus) -> OrchestrationIdReusePolicy:
+    return OrchestrationIdReusePolicy(replaceableStatus=[status.value for status in statuses])
+
+
+def scenario_reuse_of_an_ended_id(client: TaskHubGrpcClient) -> None:
+    instance_id = client.schedule_new_orchestration(moment, instance_id=fresh("ended"))
+    first = output_of(client, instance_id)
+
+    for policy in (_replaceable(), _replaceable(Status.FAILED, Status.TERMINATED)):
+        with refused(grpc.StatusCode.ALREADY_EXISTS, naming=instance_id):
+            client.schedule_new_orchestration(moment, instance_id=instance_id, reuse_id_policy=policy)
+
+    equal(output_of(client, instance_id), first)
+    policy = _replaceable(Status.COMPLETED)
+    client.schedule_new_orchestration(patient, input="new", instance_id=instance_id, reuse_id_policy=policy)
+    client.raise_orchestration_event(instance_id, "answer", data=1)
+    state = completed(client, instance_id)
+    equal((state.name, state.get_input(), state.get_output()), ("patient", "new", 1))
+
+
+def scenario_reuse_of_a_running_id(client: TaskHubGrpcClient) -> None:
+    instance_id = started(client, patient, input="old")
+
+    with refused(grpc.StatusCode.ALREADY_EXISTS, naming=instance_id):
+        policy = _replaceable(Status.COMPLETED, Status.TERMINATED)
+        client.schedule_new_orchestration(patient, instance_id=instance_id, reuse_id_policy=policy)
+
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, naming="cannot exclude 'Terminated'"):
+        policy = _replaceable(Status.RUNNING)
+        client.schedule_new_orchestration(patient, instance_id=instance_id, reuse_id_policy=policy)
+
+    equal(
+        (status(client, instance_id), client.get_orchestration_state(instance_id).get_input()), (Status.RUNNING, "old")
+    )
+    policy = _replaceable(Status.RUNNING, Status.TERMINATED)
+    client.schedule_new_orchestration(patient, input="new", instance_id=instance_id, reuse_id_policy=policy)
+    client.raise_orchestration_event(instance_id, "answer", data=1)
+    state = completed(client, instance_id)
+    equal((state.get_input(), state.get_output()), ("new", 1))
 
 
 ORCHESTRATORS = (patient, guardian, moment)

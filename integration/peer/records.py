@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from durabletask import history
 from durabletask.client import OrchestrationQuery, OrchestrationStatus, TaskHubGrpcClient
+from durabletask.internal.orchestrator_service_pb2 import GetInstanceRequest
 from durabletask.task import ActivityContext, OrchestrationContext
-from runs import Flow, completed, equal, fresh, output_of, started, status
+from runs import Flow, completed, equal, fresh, output_of, started, status, stub
 
 Status = OrchestrationStatus
 
@@ -202,6 +203,9 @@ def scenario_tags_and_version(client: TaskHubGrpcClient) -> None:
     equal(output_of(client, instance_id), "2.1")
     [start] = [e for e in client.get_orchestration_history(instance_id) if isinstance(e, history.ExecutionStartedEvent)]
     equal((start.tags, start.version), (tags, "2.1"))
+    # The SDK's state has neither.
+    state = stub(client).GetInstance(GetInstanceRequest(instanceId=instance_id)).orchestrationState
+    equal((dict(state.tags), state.version.value), (tags, "2.1"))
 
     equal(output_of(client, client.schedule_new_orchestration(versioned)), None)
 

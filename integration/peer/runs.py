@@ -19,7 +19,7 @@ Flow = Generator[Task[Any], Any, Any]
 Orchestrator = Callable[[OrchestrationContext, Any], Any]
 
 PATIENCE = 20.0
-"""Seconds until a scenario gives up; nothing here takes more than two."""
+"""Seconds until a scenario gives up; none takes more than five."""
 
 
 def fresh(prefix: str) -> str:
@@ -62,6 +62,11 @@ def status(client: TaskHubGrpcClient, instance_id: str) -> OrchestrationStatus:
     assert state is not None, f"{instance_id} is unknown"
 
     return state.runtime_status
+
+
+def stub(client: TaskHubGrpcClient) -> Any:
+    """The RPCs themselves, for what the SDK's client has no call for."""
+    return client._stub  # noqa: SLF001
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

@@ -2,8 +2,9 @@
 
     .venv-peer/bin/python integration/peer/scenarios.py localhost:4001 [SCENARIO ...]
 
-A line is {"scenario": name, "ok": true or false, "detail": what went wrong}. A scenario is a function named `scenario_…`
-of the modules beside this one.
+A line is {"scenario": name, "ok": true or false, "seconds": number, "detail": what went wrong}. A scenario is a function
+named `scenario_…` of the modules beside this one. One that takes a client shares a worker, which has all there is, with
+others; one that takes the address brings workers of its own, and runs when no other worker is connected.
 """
 
 # The SDK that this is written for is not in the environment that is checked.
@@ -13,48 +14,71 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
 
 import control
+import entities
+import entity_records
+import filters
 import flows
+import hubs
+import others
+import queries
 import records
-from durabletask.client import TaskHubGrpcClient
-from durabletask.worker import TaskHubGrpcWorker
+import reruns
+import sections
+import versions
+import volumes
+from workers import connected, serving
 
 PREFIX = "scenario_"
+SHARING = (flows, control, records, queries, volumes, entities, sections, entity_records, reruns)
+"""The modules whose scenarios take a client."""
+APART = (versions, filters, hubs, others)
+"""The modules whose scenarios take the address."""
 
 
 def main(address: str, chosen: list[str]) -> None:
-    log = logging.getLogger("peer")
-    log.setLevel(logging.WARNING)
-    scenarios: dict[str, Callable[[TaskHubGrpcClient], None]] = {
+    # An entity's failure is logged as an error by the SDK, and here it is made to fail.
+    logging.getLogger("peer").setLevel(logging.CRITICAL)
+    parts = {part: [each for module in SHARING for each in getattr(module, part.upper(), ())] for part in _PARTS}
+
+    with serving(address, **parts), connected(address) as client:
+        _run(_scenarios(SHARING), client, chosen)
+
+    _run(_scenarios(APART), address, chosen)
+
+
+_PARTS = ("orchestrators", "activities", "entities")
+
+
+def _scenarios(modules: Iterable[ModuleType]) -> dict[str, Callable[[Any], None]]:
+    return {
         name.removeprefix(PREFIX): function
-        for module in (flows, control, records)
+        for module in modules
         for name, function in vars(module).items()
         if name.startswith(PREFIX)
     }
 
-    with TaskHubGrpcWorker(host_address=address, logger=log) as worker:
-        for activity in (*flows.ACTIVITIES, *records.ACTIVITIES):
-            worker.add_activity(activity)
 
-        for orchestrator in (*flows.ORCHESTRATORS, *control.ORCHESTRATORS, *records.ORCHESTRATORS):
-            worker.add_orchestrator(orchestrator)
+def _run(scenarios: dict[str, Callable[[Any], None]], given: Any, chosen: list[str]) -> None:
+    for name, scenario in scenarios.items():
+        if chosen and name not in chosen:
+            continue
 
-        worker.start()
-        client = TaskHubGrpcClient(host_address=address, logger=log)
-
-        for name in chosen or scenarios:
-            detail = _outcome(scenarios[name], client)
-            print(json.dumps({"scenario": name, "ok": not detail, "detail": detail}), flush=True)
-
-        client.close()
+        before = time.monotonic()
+        detail = _outcome(scenario, given)
+        line = {"scenario": name, "ok": not detail, "seconds": round(time.monotonic() - before, 2), "detail": detail}
+        print(json.dumps(line), flush=True)
 
 
-def _outcome(scenario: Callable[[TaskHubGrpcClient], None], client: TaskHubGrpcClient) -> str:
+def _outcome(scenario: Callable[[Any], None], given: Any) -> str:
     try:
-        scenario(client)
+        scenario(given)
     except Exception:  # noqa: BLE001 - whatever it is, it is this scenario's outcome, and the others still run
         return traceback.format_exc()
 
