@@ -304,6 +304,21 @@ async def test_a_termination_needs_no_worker_anywhere() -> None:
     assert ended.status is RuntimeStatus.TERMINATED
 
 
+async def test_an_instance_is_rewound_through_any_server() -> None:
+    async with cluster() as servers:
+        first, second = await servers.server(), await servers.server()
+        first.connect()
+        await first.start("i")
+        failed = pb.CompleteOrchestrationAction(orchestrationStatus=pb.ORCHESTRATION_STATUS_FAILED)
+        await first.answer(await first.next(), pb.OrchestratorAction(id=1, completeOrchestration=failed))
+        await second.ended("i")
+        await second.hub.instances.rewind(key("i"), None, now=servers.clock.now(), new_id=second.hub.new_id)
+        await first.answer(await first.next(), DONE)
+        ended = await second.ended("i")
+
+    assert ended.status is RuntimeStatus.COMPLETED
+
+
 async def test_servers_without_a_fitting_worker_do_not_pass_an_instance_back_and_forth() -> None:
     async with cluster() as servers:
         first, second = await servers.server(), await servers.server()

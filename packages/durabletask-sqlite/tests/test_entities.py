@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
-from durabletask_backend.mutations import AppendMessage, Batch, CompleteEntityTurn, CompleteTurn, CreateInstance
+from durabletask_backend.mutations import (
+    AppendMessage,
+    Batch,
+    CompleteEntityTurn,
+    CompleteTurn,
+    CreateInstance,
+    PurgeEntity,
+)
 from durabletask_backend.values import EntityFilter, EntityPage, Instance, InstanceKey, Lease, RuntimeStatus
 from durabletask_sqlite import entities
 from durabletask_sqlite.commit import commit
@@ -151,8 +158,17 @@ def test_a_turn_without_a_state_leaves_none_behind(connection: sqlite3.Connectio
         appended = AppendMessage(key=key, payload=b"m")
         commit(connection, Batch(id=f"{number}", lease=_LEASE, mutations=[appended, done]))
 
-        stored = [row[0] for row in connection.execute("SELECT state FROM entity_states")]
-        assert stored == ([] if state is None else [state])
+        assert _states(connection) == ([] if state is None else [state])
+
+    again = CompleteEntityTurn(key=key, turn=3, state="three", lock=None, modified_at=1)
+    commit(connection, Batch(id="again", lease=_LEASE, mutations=[again]))
+    assert _states(connection) == ["three"]
+    commit(connection, Batch(id="purge", lease=_LEASE, mutations=[PurgeEntity(key=key)]))
+    assert _states(connection) == []
+
+
+def _states(connection: sqlite3.Connection) -> list[str]:
+    return [state for (state,) in connection.execute("SELECT state FROM entity_states")]
 
 
 def _tables(connection: sqlite3.Connection, call: Callable[[], object]) -> set[str]:

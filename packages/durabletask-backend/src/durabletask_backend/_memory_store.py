@@ -156,7 +156,9 @@ class MemoryStore:
         """What conditions ask about."""
         instance = row.instance
 
-        return Head(instance.execution_id, instance.status, instance.turn, self.live(row.owner))
+        return Head(
+            instance.execution_id, instance.status, instance.turn, self.live(row.owner), instance.first_execution_id
+        )
 
     def entity_head(self, row: EntityRow, *, waiting: bool) -> EntityHead:
         """What conditions ask about; `waiting`: they ask about the inbox, too."""

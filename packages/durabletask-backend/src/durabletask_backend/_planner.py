@@ -151,7 +151,7 @@ class Planner:
         code = Code.APPLIED
 
         if head is not None:
-            if head.execution_id == instance.execution_id:
+            if instance.execution_id in (head.execution_id, head.first_execution_id):
                 return Outcome(Code.UNCHANGED, status=head.status)
 
             if head.status not in create.replace:
@@ -173,32 +173,44 @@ class Planner:
         return Outcome(code, started.sequence)
 
     def _complete_turn(self, turn: CompleteTurn) -> Outcome:
-        return self._apply_turn(turn) if self._is_current(turn) else Outcome(Code.STALE)
+        if not self._is_current(turn):
+            return Outcome(Code.STALE)
+
+        self._apply_turn(turn)
+
+        return Outcome(Code.APPLIED, effects=self._apply_effects(turn.effects))
 
     def _rewind(self, rewind: RewindInstances) -> Outcome:
         turns = rewind.turns
-        failed = all(self._is_current(turn) and self._heads[turn.key].status is RuntimeStatus.FAILED for turn in turns)
+        failed = all(self._is_latest(turn) and self._heads[turn.key].status is RuntimeStatus.FAILED for turn in turns)
 
         # Of two turns of one instance the second would be decided on a turn that is not current any more.
         if not failed or len({turn.key for turn in turns}) < len(turns):
             return Outcome(Code.STALE)
 
-        return Outcome(Code.APPLIED, effects=tuple(self._apply_turn(turn, rewinding=True) for turn in turns))
+        # All of them before their effects: what one does to another meets it rewound.
+        for turn in turns:
+            self._apply_turn(turn, rewinding=True)
 
-    def _is_current(self, turn: CompleteTurn) -> bool:
-        head = self._heads.get(turn.key)
-
-        return (
-            head is not None
-            and head.execution_id == turn.execution_id
-            and head.turn == turn.turn
-            and head.owner in (None, self._owner)
+        return Outcome(
+            Code.APPLIED,
+            effects=tuple(Outcome(Code.APPLIED, effects=self._apply_effects(turn.effects)) for turn in turns),
         )
 
-    def _apply_turn(self, turn: CompleteTurn, *, rewinding: bool = False) -> Outcome:
+    def _is_current(self, turn: CompleteTurn) -> bool:
+        return self._is_latest(turn) and self._heads[turn.key].owner in (None, self._owner)
+
+    def _is_latest(self, turn: CompleteTurn) -> bool:
+        head = self._heads.get(turn.key)
+
+        return head is not None and head.execution_id == turn.execution_id and head.turn == turn.turn
+
+    def _apply_turn(self, turn: CompleteTurn, *, rewinding: bool = False) -> None:
+        """Apply all of a turn but its effects."""
         key = turn.key
         execution_id = turn.execution_id if turn.generation is None else turn.generation.execution_id
-        self._heads[key] = Head(execution_id, turn.status, turn.turn + 1, self._owner)
+        first = self._heads[key].first_execution_id or (None if turn.generation is None else turn.execution_id)
+        self._heads[key] = Head(execution_id, turn.status, turn.turn + 1, self._owner, first)
         created = self._writes.created.get(key)
 
         if created is None:
@@ -235,8 +247,6 @@ class Planner:
         if turn.tasks:
             self._tasks.setdefault(key, []).extend(turn.tasks)
             self._open_tasks.setdefault(key, set()).update(task.key for task in turn.tasks)
-
-        return Outcome(Code.APPLIED, effects=self._apply_effects(turn.effects))
 
     def _apply_effects(self, effects: tuple[Effect, ...]) -> tuple[Outcome, ...]:
         return tuple(

@@ -31,6 +31,7 @@ class Head(NamedTuple):
     turn: int
     owner: str | None = None
     """The live owner, None when it has none; a backend with one owner may leave it None."""
+    first_execution_id: str | None = None
 
 
 class EntityHead(NamedTuple):

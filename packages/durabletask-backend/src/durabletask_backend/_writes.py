@@ -90,6 +90,9 @@ def turn_applied(instance: Instance, turn: CompleteTurn) -> Instance:
         parent_id=instance.parent_id,
         turn=turn.turn + 1,
         turn_context=turn.turn_context,
+        first_execution_id=instance.first_execution_id
+        if turn.generation is None
+        else instance.first_execution_id or instance.execution_id,
     )
 
 

@@ -7,10 +7,10 @@ owners can share in one process, so that leases, claims and fencing are tested f
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from durabletask_backend._memory_entities import entity_page, shown_entity
+from durabletask_backend._memory_instances import instance_page, shown_instance
 from durabletask_backend._memory_store import MemoryStore, Owner, Watcher, is_wanted
 from durabletask_backend._memory_writes import changed, write
 from durabletask_backend.contract import Hint
@@ -282,7 +282,7 @@ class MemoryBackend:
         """See `Backend.get`."""
         row = self._store.rows.get(key)
 
-        return None if row is None else _shown(row.instance, payloads)
+        return None if row is None else shown_instance(row.instance, payloads=payloads)
 
     async def query(
         self,
@@ -295,20 +295,9 @@ class MemoryBackend:
         payloads: bool = False,
     ) -> InstancePage:
         """See `Backend.query`."""
-        matching = sorted(
-            (place, row.instance)
-            for key, row in self._store.rows.items()
-            if key.hub == hub
-            and _matches(row.instance, where)
-            and (place := _place(row.instance, order)) is not None
-            and (after is None or place > after)
-        )
-        page = matching[:limit]
+        ours = (row.instance for key, row in self._store.rows.items() if key.hub == hub)
 
-        return InstancePage(
-            instances=tuple(_shown(instance, payloads) for _, instance in page),
-            next=page[-1][0] if len(matching) > limit else None,
-        )
+        return instance_page(ours, where, order=order, after=after, limit=limit, payloads=payloads)
 
     async def children(self, key: InstanceKey) -> Sequence[InstanceKey]:
         """See `Backend.children`."""
@@ -377,31 +366,3 @@ def open_url(location: str) -> MemoryBackend:
         raise LocationError(f"{location!r}: there is nothing to name in memory; use 'memory:'")
 
     return MemoryBackend()
-
-
-def _shown(instance: Instance, payloads: bool) -> Instance:
-    return instance if payloads else replace(instance, input=None, output=None)
-
-
-def _place(instance: Instance, order: QueryOrder) -> Cursor | None:
-    times = {QueryOrder.CREATED: instance.created_at, QueryOrder.COMPLETED: instance.completed_at, QueryOrder.ID: 0}
-    at = times[order]
-
-    return None if at is None else Cursor(at, instance.key.instance_id)
-
-
-def _matches(instance: Instance, where: InstanceFilter) -> bool:
-    return all(_conditions(instance, where))
-
-
-def _conditions(instance: Instance, where: InstanceFilter) -> Iterator[bool]:
-    yield not where.statuses or instance.status in where.statuses
-    yield where.id_prefix is None or instance.key.instance_id.startswith(where.id_prefix)
-    yield where.created_from is None or instance.created_at >= where.created_from
-    yield where.created_to is None or instance.created_at < where.created_to
-
-    if where.completed_from is not None or where.completed_to is not None:
-        completed = instance.completed_at
-        yield completed is not None
-        yield completed is None or where.completed_from is None or completed >= where.completed_from
-        yield completed is None or where.completed_to is None or completed < where.completed_to

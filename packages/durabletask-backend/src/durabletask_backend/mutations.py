@@ -39,7 +39,7 @@ class CreateInstance:
     """Create an instance with its start message in its inbox.
 
     Outcomes: APPLIED (there was none) or REPLACED, with the start message's sequence; UNCHANGED: the instance exists with this
-    very `execution_id`, so this is a retry; EXISTS with the status of the instance that stands in the way; NO_HUB.
+    very `execution_id`, or began with it, so this is a retry; EXISTS with the status of the instance that stands in the way; NO_HUB.
     """
 
     instance: Instance
@@ -108,10 +108,10 @@ class RewindInstances:
     """Let instances that have FAILED go on from before they did: all of them, or none.
 
     Each of `turns` is decided on the instance as it failed. Its history takes the place of the one that is there; the rest is as for
-    any turn.
+    any turn; effects apply after all of them. Whoever owned the instance when it failed, it is the batch's owner's now.
 
-    Outcomes: APPLIED, with an outcome for each of `turns`; STALE: one of them is gone, has not failed, is of another generation or
-    turn, or is owned by another; nothing was changed.
+    Outcomes: APPLIED, with an outcome for each of `turns`; STALE: one of them is gone, has not failed, or is of another generation or
+    turn; nothing was changed.
     """
 
     turns: tuple[CompleteTurn, ...]

@@ -71,6 +71,8 @@ class Instance:
     key: InstanceKey
     execution_id: str
     """The generation; a new one with each start over the same id and each continue-as-new."""
+    first_execution_id: str | None = None
+    """The generation that was started, once another has followed it: by it a start that is repeated is known."""
     name: str
     version: str | None = None
     status: RuntimeStatus

@@ -247,7 +247,12 @@ class World:
         read = rows_read(batch)
         stored = Stored(
             instances={
-                key: Head(row.instance.execution_id, row.instance.status, row.instance.turn)
+                key: Head(
+                    row.instance.execution_id,
+                    row.instance.status,
+                    row.instance.turn,
+                    first_execution_id=row.instance.first_execution_id,
+                )
                 for key in read.instances
                 if (row := self.rows.get(key)) is not None
             },

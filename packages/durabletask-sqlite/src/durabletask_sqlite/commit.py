@@ -68,14 +68,16 @@ def _heads(
     cursor: sqlite3.Cursor, keys: Iterable[InstanceKey], numbers: dict[InstanceKey, int]
 ) -> dict[InstanceKey, Head]:
     heads: dict[InstanceKey, Head] = {}
-    sql = "SELECT number, execution_id, status, turn FROM instances WHERE hub = ? AND instance_id = ?"
+    sql = (
+        "SELECT number, execution_id, first_execution_id, status, turn FROM instances WHERE hub = ? AND instance_id = ?"
+    )
 
     for key in keys:
         row = cursor.execute(sql, key).fetchone()
 
         if row is not None:
-            numbers[key], execution_id, status, turn = row
-            heads[key] = Head(execution_id, RuntimeStatus(status), turn)
+            numbers[key], execution_id, first, status, turn = row
+            heads[key] = Head(execution_id, RuntimeStatus(status), turn, first_execution_id=first)
 
     return heads
 
@@ -125,7 +127,10 @@ def _statements(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[r
 
     if generations:
         yield (
-            "UPDATE instances SET execution_id = ?, version = ?, tags = ? WHERE number = ?",
+            (
+                "UPDATE instances SET first_execution_id = coalesce(first_execution_id, execution_id), execution_id = ?, "
+                "version = ?, tags = ? WHERE number = ?"
+            ),
             [
                 (each.execution_id, each.version, rows.tags_text(each.tags), numbers[key])
                 for key, each in generations.items()
@@ -197,8 +202,8 @@ def _insertions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[r
         yield (
             (
                 "INSERT INTO instances (number, hub, instance_id, execution_id, name, version, status, created_at, updated_at, "
-                "completed_at, scheduled_at, output, custom_status, failure, tags, parent_id, turn, turn_context) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                "completed_at, scheduled_at, output, custom_status, failure, tags, parent_id, turn, turn_context, "
+                "first_execution_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ),
             [
                 (
@@ -219,6 +224,7 @@ def _insertions(writes: WriteSet, numbers: dict[InstanceKey, int]) -> Iterator[r
                     each.parent_id,
                     each.turn,
                     each.turn_context,
+                    each.first_execution_id,
                 )
                 for each in writes.created.values()
             ],

@@ -16,15 +16,10 @@ Statement: TypeAlias = tuple[str, Iterable[tuple[object, ...]]]
 
 INSTANCE_COLUMNS = (
     "i.hub, i.instance_id, i.execution_id, i.name, i.version, i.status, i.created_at, i.updated_at, i.completed_at, "
-    "i.scheduled_at, i.custom_status, i.failure, i.tags, i.parent_id, i.turn, i.turn_context"
+    "i.scheduled_at, i.custom_status, i.failure, i.tags, i.parent_id, i.turn, i.turn_context, "
+    "i.first_execution_id"
 )
 """What `instance` reads, of a table called `i`; then output and input."""
-INSTANCE_ID = 2
-"""The place of that column among INSTANCE_COLUMNS, from 1, for ORDER BY."""
-CREATED_AT = 7
-"""See INSTANCE_ID."""
-COMPLETED_AT = 9
-"""See INSTANCE_ID."""
 
 
 def instance(row: Row) -> Instance:
@@ -47,8 +42,9 @@ def instance(row: Row) -> Instance:
         parent_id=row[13],
         turn=row[14],
         turn_context=row[15],
-        output=row[16],
-        input=row[17],
+        first_execution_id=row[16],
+        output=row[17],
+        input=row[18],
     )
 
 

@@ -19,7 +19,7 @@ from durabletask_backend.conformance.samples import (
     turn,
 )
 from durabletask_backend.mutations import Code, CreateInstance
-from durabletask_backend.values import RuntimeStatus
+from durabletask_backend.values import TERMINAL_STATUSES, RuntimeStatus
 
 
 class GenerationConformance(ConformanceBase):
@@ -36,6 +36,7 @@ class GenerationConformance(ConformanceBase):
         assert await driver.record(key()) == replace(
             given,
             execution_id="g2",
+            first_execution_id="g1",
             input="next",
             version="3",
             tags={"round": "g2"},
@@ -43,6 +44,25 @@ class GenerationConformance(ConformanceBase):
             updated_at=LATER,
             turn=1,
         )
+
+    async def test_a_start_that_is_repeated_is_known_in_any_generation(self, driver: Driver) -> None:
+        """UNCHANGED for the first generation's id and for the current one's, also once the instance has ended; not for those between."""
+        await driver.apply(create(key()))
+        await driver.apply(turn(key(), generation=generation("g2")))
+        await driver.apply(turn(key(), 1, "g2", generation=generation("g3")))
+        running = [await driver.apply(create(key(), each, replace=TERMINAL_STATUSES)) for each in ("g1", "g3", "g2")]
+        await driver.apply(turn(key(), 2, "g3", status=RuntimeStatus.COMPLETED))
+        ended = [await driver.apply(create(key(), each, replace=TERMINAL_STATUSES)) for each in ("g1", "g3", "g2")]
+
+        assert [outcome.code for outcome in running] == [Code.UNCHANGED, Code.UNCHANGED, Code.EXISTS]
+        assert [outcome.code for outcome in ended] == [Code.UNCHANGED, Code.UNCHANGED, Code.REPLACED]
+
+    async def test_a_start_that_is_repeated_is_known_in_the_same_batch(self, driver: Driver) -> None:
+        """UNCHANGED, too, when the generations follow each other in one batch."""
+        steps = (create(key()), turn(key(), generation=generation("g2")), create(key(), "g1"))
+
+        assert [outcome.code for outcome in await driver.commit(*steps)] == [Code.APPLIED, Code.APPLIED, Code.UNCHANGED]
+        assert (await driver.record(key())).first_execution_id == "g1"
 
     async def test_the_next_generation_may_have_no_input(self, driver: Driver) -> None:
         """An input of None takes the old one away, and an empty one is empty."""
@@ -194,11 +214,3 @@ class GenerationConformance(ConformanceBase):
         assert (loaded.instance.execution_id, loaded.instance.turn, loaded.history) == ("g3", 0, b"")
         assert [message.payload for message in loaded.inbox] == [b"go 3"]
         assert await driver.open_task_keys() == []
-
-    async def test_a_creation_with_an_old_generation_s_id_is_no_retry(self, driver: Driver) -> None:
-        """A creation is a retry only of the live generation."""
-        await driver.apply(create(key()))
-        await driver.apply(turn(key(), generation=generation()))
-
-        assert (await driver.apply(create(key(), "g1"))).code is Code.EXISTS
-        assert (await driver.apply(create(key(), "g2"))).code is Code.UNCHANGED

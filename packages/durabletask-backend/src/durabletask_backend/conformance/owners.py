@@ -155,16 +155,17 @@ class OwnerConformance(ConformanceBase):
         assert (await driver.apply(entity_turn(ENTITY, 1, state="mine"))).code is Code.STALE
         assert await second.claimed() == [ENTITY]
 
-    async def test_a_rewinding_of_another_s_instance_is_stale(self, driver: Driver, second: Driver) -> None:
-        """STALE as a whole, when one of several instances is another's."""
+    async def test_who_rewinds_an_instance_has_it_then(self, driver: Driver, second: Driver) -> None:
+        """Whoever had it when it failed: what has ended is nobody's work."""
         await driver.apply(create(key("mine")))
         await second.apply(create(key("theirs")))
         await driver.apply(turn(key("mine"), status=RuntimeStatus.FAILED))
         await second.apply(turn(key("theirs"), status=RuntimeStatus.FAILED))
         rewind = RewindInstances(turns=(turn(key("mine"), 1), turn(key("theirs"), 1)))
 
-        assert (await driver.apply(rewind)).code is Code.STALE
-        assert (await driver.record(key("mine"))).status is RuntimeStatus.FAILED
+        assert (await driver.apply(rewind)).code is Code.APPLIED
+        assert (await second.apply(turn(key("theirs"), 2))).code is Code.STALE
+        assert (await driver.apply(turn(key("theirs"), 2))).code is Code.APPLIED
 
     async def test_only_what_there_are_workers_for_is_claimed(self, driver: Driver, second: Driver) -> None:
         """Names are those of orchestrations, activities and entities, and differ by more than case; None is any."""

@@ -135,11 +135,16 @@ class RewindingConformance(ConformanceBase):
     async def test_an_instance_is_rewound_once(self, driver: Driver) -> None:
         """STALE for the second of two, in one batch or in one mutation."""
         await self._failed(driver, PARENT, CHILD)
-        twice, first, second = await driver.commit(
-            rewind(turn(PARENT, 2), turn(PARENT, 3)), rewind(turn(PARENT, 2)), rewind(turn(PARENT, 2))
+        *twice, first, second = await driver.commit(
+            rewind(turn(PARENT, 2), turn(PARENT, 2)),
+            rewind(turn(PARENT, 2), turn(CHILD, 2), turn(PARENT, 3)),
+            rewind(turn(PARENT, 2)),
+            rewind(turn(PARENT, 2)),
         )
 
-        assert [twice.code, first.code, second.code] == [Code.STALE, Code.APPLIED, Code.STALE]
+        assert [outcome.code for outcome in twice] == [Code.STALE, Code.STALE]
+        assert [first.code, second.code] == [Code.APPLIED, Code.STALE]
+        assert (await driver.record(CHILD)).status is RuntimeStatus.FAILED
         assert (await driver.record(PARENT)).turn == 3
 
     async def test_failing_rewinding_and_failing_again_in_one_batch(self, driver: Driver) -> None:

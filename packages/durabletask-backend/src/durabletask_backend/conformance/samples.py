@@ -57,7 +57,7 @@ ODD_IDS = (
     " ",
     "x" * 512,
 )
-"""Instance ids that a careless query or encoding trips over. None has a NUL, which not every store can keep, nor begins with `@`."""
+"""Instance ids that a careless query or encoding trips over. None has a NUL, which not every store keeps, or begins with `@`."""
 
 
 def key(instance_id: str = "i", hub: str = HUB) -> InstanceKey:
