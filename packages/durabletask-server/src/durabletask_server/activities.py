@@ -48,6 +48,8 @@ class ActivityItem:
         self.prefer: int | None = None
         self.attempt = ""
         """Which hand-out its worker has it by."""
+        self.since: Micros = 0
+        """When its worker got it."""
         self.breaks = 0
         self.abandoned = 0
         self._processor = processor
@@ -164,6 +166,18 @@ class ActivityProcessor:
 
         self._dispatcher.drop(Kind.ACTIVITY, instance, lambda item: not self._is_open(item))
 
+    def let_go(self, fits: Callable[[Task], bool]) -> Sequence[TaskKey]:
+        """Forget the tasks that wait for a worker and fit none; they are still open."""
+        gone = [key for key, item in self._open.items() if item.stream is None and not fits(item.task)]
+
+        for key in gone:
+            self._forget(key)
+
+        for instance in {key.instance for key in gone}:
+            self._dispatcher.drop(Kind.ACTIVITY, instance, lambda item: not self._is_open(item))
+
+        return gone
+
     def close_hub(self, hub: str) -> None:
         """A hub was deleted, with all that was in it."""
         for instance in [instance for instance in self._by_instance if instance.hub == hub]:
@@ -238,7 +252,7 @@ class ActivityProcessor:
             return None
 
         item.stream = stream
-        now = self._clock.now()
+        now = item.since = self._clock.now()
         self._unmarked[key] = now
 
         if self._mark_alarm is None:
@@ -250,6 +264,10 @@ class ActivityProcessor:
         """The stream that held a task ended: the task is ready again, unless it has broken too many."""
         if self._open.get(item.task.key) is not item:
             return
+
+        # What a worker has had for long is not what broke it.
+        if self._clock.now() - item.since > int(self._settings.slow_turn * 1_000_000):
+            item.breaks = 0
 
         item.breaks += 1
         self._unmarked.pop(item.task.key, None)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from durabletask_backend.values import Micros
 
-_LONGEST_WAIT = 3600.0
+_LONGEST_WAIT = 30.0
 """Seconds. The wall clock may be set while we wait; a wait is checked against it at least this often."""
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from durabletask_backend.contract import Backend
 from durabletask_backend.errors import BackendError
-from durabletask_backend.mutations import AppendMessage
+from durabletask_backend.mutations import AppendMessage, Code, Outcome
+from durabletask_backend.values import InstanceKey
 
 from durabletask_server.journal import Journal, JournalClosedError
 from durabletask_server.residency import Residency
@@ -33,7 +34,10 @@ class Descent:
 
     def descend(self, append: AppendMessage) -> None:
         """Pass a termination on to the children of the instance that it was for."""
-        task = asyncio.create_task(self._pass_on(append), name="descent")
+        self._start(append, {append.key})
+
+    def _start(self, append: AppendMessage, seen: set[InstanceKey]) -> None:
+        task = asyncio.create_task(self._pass_on(append, seen), name="descent")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -42,12 +46,21 @@ class Descent:
         for task in self._running:
             task.cancel()
 
-    async def _pass_on(self, append: AppendMessage) -> None:
+    async def _pass_on(self, append: AppendMessage, seen: set[InstanceKey]) -> None:
         try:
             for child in await self._backend.children(append.key):
-                self._terminate(replace(append, key=child))
+                # Ids are used again: an instance can be its own descendant.
+                if child not in seen:
+                    seen.add(child)
+                    self._terminate(replace(append, key=child), seen)
         except (BackendError, JournalClosedError) as error:
             log.warning("the children of instance %s are not terminated: %s", append.key.instance_id, error)
 
-    def _terminate(self, append: AppendMessage) -> None:
-        self._journal.submit(append, lambda outcome: self._residency.appended(append, outcome))
+    def _terminate(self, append: AppendMessage, seen: set[InstanceKey]) -> None:
+        def applied(outcome: Outcome) -> None:
+            if outcome.code is Code.TERMINAL:
+                self._start(append, seen)
+            else:
+                self._residency.appended(append, outcome)
+
+        self._journal.submit(append, applied)

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from durabletask_backend.contract import Backend
 from durabletask_backend.errors import HubMissingError
-from durabletask_backend.mutations import AppendMessage, Code, Outcome, PurgeEntity
+from durabletask_backend.mutations import AppendMessage, Code, Outcome
 from durabletask_backend.values import TERMINAL_STATUSES, Entity, EntityFilter, EntityPage, InstanceKey
 
 from durabletask_server.clock import Clock
 from durabletask_server.engine import lifecycle
 from durabletask_server.journal import Journal
+from durabletask_server.operations import OperationProcessor
 from durabletask_server.residency import Residency
 
 _CLEANED = 500
@@ -36,13 +37,22 @@ class Entities:
         backend: For what is to be read.
         journal: For what is to be changed.
         residency: Follows what was committed.
+        operations: Sees the turns of entities through.
         clock: The time.
     """
 
-    def __init__(self, backend: Backend, journal: Journal, residency: Residency, clock: Clock) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        journal: Journal,
+        residency: Residency,
+        operations: OperationProcessor,
+        clock: Clock,
+    ) -> None:
         self._backend = backend
         self._journal = journal
         self._residency = residency
+        self._operations = operations
         self._clock = clock
 
     async def send(self, append: AppendMessage) -> None:
@@ -83,22 +93,11 @@ class Entities:
 
         for entity in page.entities:
             if remove_empty and _is_empty(entity):
-                removed += await self.purge(entity.key, only_empty=True)
+                removed += await self._operations.purge(entity.key, only_empty=True)
             elif release_orphaned and await self._is_orphaned(entity):
                 released += await self._release(entity)
 
         return Cleaned(removed, released, page.next)
-
-    async def purge(self, key: InstanceKey, *, only_empty: bool = False) -> bool:
-        """Delete an entity, with its messages. Returns whether there was one, and an empty one if only that was wanted."""
-
-        def applied(outcome: Outcome) -> None:
-            if outcome.code is Code.APPLIED:
-                self._residency.leave(key)
-
-        outcome = await self._journal.submit(PurgeEntity(key=key, only_empty=only_empty), applied)
-
-        return outcome.code is Code.APPLIED
 
     async def _is_orphaned(self, entity: Entity) -> bool:
         lock = entity.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
@@ -11,7 +12,6 @@ from durabletask_backend.mutations import (
     Code,
     CreateInstance,
     Outcome,
-    PurgeEntity,
     PurgeInstance,
 )
 from durabletask_backend.values import (
@@ -33,6 +33,7 @@ from durabletask_server.engine.ids import NewId
 from durabletask_server.engine.state import State, fold
 from durabletask_server.journal import Journal
 from durabletask_server.live import LiveOrchestration
+from durabletask_server.operations import OperationProcessor
 from durabletask_server.orchestrations import OrchestrationProcessor
 from durabletask_server.residency import Residency
 from durabletask_server.rewinding import Rewinder, find
@@ -60,6 +61,7 @@ class Instances:
         journal: For what is to be changed.
         residency: Follows what was committed.
         orchestrations: For what is in memory.
+        operations: Purges entities.
         waiters: For who waits.
     """
 
@@ -69,12 +71,14 @@ class Instances:
         journal: Journal,
         residency: Residency,
         orchestrations: OrchestrationProcessor,
+        operations: OperationProcessor,
         waiters: Waiters,
     ) -> None:
         self._backend = backend
         self._journal = journal
         self._residency = residency
         self._orchestrations = orchestrations
+        self._operations = operations
         self._waiters = waiters
         self._rewinder = Rewinder(backend, journal, residency, waiters)
 
@@ -215,17 +219,27 @@ class Instances:
             unseen = list(keys)
 
             while unseen:
-                for child in await self._backend.children(unseen.pop()):
+                key = unseen.pop()
+                instance = None if key.is_entity else await self._backend.get(key, payloads=False)
+
+                # What goes on keeps its children.
+                if instance is None or not has_ended(instance):
+                    continue
+
+                for child in await self._backend.children(key):
                     if child not in doomed:
                         doomed[child] = None
                         unseen.append(child)
 
-        outcomes = [
-            self._journal.submit(PurgeEntity(key=key) if key.is_entity else PurgeInstance(key=key), self._purging(key))
-            for key in doomed
-        ]
+        purged = await asyncio.gather(*(self._purge(key) for key in doomed))
 
-        return sum([(await outcome).code is Code.APPLIED for outcome in outcomes])
+        return sum(purged)
+
+    async def _purge(self, key: InstanceKey) -> bool:
+        if key.is_entity:
+            return await self._operations.purge(key)
+
+        return (await self._journal.submit(PurgeInstance(key=key), self._purging(key))).code is Code.APPLIED
 
     async def purge_where(
         self, hub: str, where: InstanceFilter, *, recursive: bool, enough: Callable[[], bool]

@@ -7,7 +7,7 @@ from typing import Protocol
 from durabletask_backend.values import Entity, InstanceKey
 from durabletask_protos import orchestrator_service_pb2 as pb
 
-from durabletask_server.engine.entity import Operations
+from durabletask_server.engine.entity import Operations, waits_for_lock
 from durabletask_server.engine.framing import PAST_EVENT, frames, split
 from durabletask_server.engine.state import State
 from durabletask_server.engine.turn import Letter, Turn
@@ -18,8 +18,12 @@ _ANSWERS = frozenset(
 )
 """The events that answer what an orchestration started; more of them may be worth waiting for."""
 _CONTROLS = frozenset({"executionTerminated", "executionSuspended", "executionResumed"})
-_BASE_BYTES = 2000
-"""About what an instance takes besides its history or state."""
+_BASE_BYTES = 2600
+"""About what an instance takes besides its history or state; measured, like all weights (`benchmarks/memory.py`)."""
+_OPEN_BYTES = 80
+"""What each task and timer takes that is not answered."""
+_CHILD_BYTES = 250
+"""What each sub-orchestration and call takes that is not answered."""
 _REWOUND = b"\xf2\x01"
 """The tag of an ExecutionRewound event."""
 
@@ -76,9 +80,13 @@ class LiveOrchestration(Resident):
     @property
     def weight(self) -> int:
         """See `Resident.weight`."""
-        payload = self.state.instance.input
+        state = self.state
+        opened = _OPEN_BYTES * (len(state.tasks) + len(state.timers)) + _CHILD_BYTES * (
+            len(state.children) + len(state.calls)
+        )
+        payload = state.instance.input or ""
 
-        return _BASE_BYTES + self.history_bytes + self.mail_bytes + (0 if payload is None else 2 * len(payload))
+        return _BASE_BYTES + self.history_bytes + self.mail_weight + opened + 2 * len(payload)
 
     def wake(self) -> None:
         """See `Resident.wake`."""
@@ -159,6 +167,8 @@ class LiveEntity(Resident):
         self.entity = entity
         self.operations: Operations | None = None
         """What its worker has."""
+        self.stirred = True
+        """Whether something came since the inbox was looked at that a locked entity does not leave there."""
 
     @property
     def turns(self) -> int:
@@ -168,7 +178,15 @@ class LiveEntity(Resident):
     @property
     def weight(self) -> int:
         """See `Resident.weight`."""
-        return _BASE_BYTES + self.mail_bytes + 2 * len(self.entity.state or "")
+        return _BASE_BYTES + self.mail_weight + 2 * len(self.entity.state or "")
+
+    def count(self, letter: Letter, by: int) -> None:
+        """See `Resident.count`."""
+        super().count(letter, by)
+        lock = self.entity.lock
+
+        if by > 0 and (lock is None or not waits_for_lock(lock, letter)):
+            self.stirred = True
 
     def wake(self) -> None:
         """See `Resident.wake`."""

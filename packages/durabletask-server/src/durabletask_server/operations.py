@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
-from durabletask_backend.mutations import Code, Outcome
+from durabletask_backend.mutations import Code, Outcome, PurgeEntity
 from durabletask_backend.values import InstanceKey, LoadedEntity
 from durabletask_protos import orchestrator_service_pb2 as pb
 
@@ -15,6 +16,7 @@ from durabletask_server.dispatch.stream import Kind, WorkerStream
 from durabletask_server.engine import entity, events
 from durabletask_server.engine.entity import EntityDecision, Operations, Step
 from durabletask_server.engine.ids import NewId
+from durabletask_server.engine.turn import NoTurn
 from durabletask_server.journal import Journal
 from durabletask_server.live import LiveEntity, entity_name
 from durabletask_server.residency import Residency
@@ -57,9 +59,15 @@ class OperationProcessor:
         if resident.phase is not Phase.IDLE or not resident.inbox or resident.pause is not None:
             return
 
+        # Nothing else is done now; it would only be looked at, again and again.
+        if resident.entity.lock is not None and not resident.stirred:
+            return
+
         taken = entity.take(resident.entity, resident.letters(), self._clock.now())
 
-        if isinstance(taken, Step):
+        if isinstance(taken, NoTurn):
+            resident.stirred = False
+        elif isinstance(taken, Step):
             self._commit(resident, taken.decision)
         elif isinstance(taken, Operations):
             self._make_ready(resident)
@@ -128,12 +136,14 @@ class OperationProcessor:
         operations = resident.operations
         self.withdraw(resident)
 
-        if operations is not None and self._turns.is_poisoned(resident):
+        breaks = self._turns.broke(resident)
+
+        if operations is not None and breaks >= self._settings.poison_limit:
             self._fail(
                 resident,
                 operations,
                 "PoisonedWorkItem",
-                f"the operations were lost with their worker {resident.breaks} times in a row",
+                f"the operations were lost with their worker {breaks} times in a row",
             )
         else:
             self._make_ready(resident, front=True)
@@ -183,6 +193,32 @@ class OperationProcessor:
                 f"the operations of entity {key.instance_id!r} were done on a state that is not current any more"
             )
 
+    async def purge(self, key: InstanceKey, *, only_empty: bool = False) -> bool:
+        """Delete an entity, with its messages. Those who wait for it here are told.
+
+        Returns:
+            Whether there was one, and an empty one if only that was wanted.
+        """
+        resident = self._residency.get(key)
+        told = []
+
+        if isinstance(resident, LiveEntity) and not only_empty:
+            told = entity.farewell(resident.entity, resident.letters(), self._clock.now())
+            # What a worker does for it now is not for the one that may come to be after it.
+            self._residency.lose(key)
+
+        def applied(outcome: Outcome) -> None:
+            if outcome.code is Code.APPLIED:
+                self._residency.leave(key)
+
+                for append in told:
+                    self._journal.submit(append, partial(self._residency.appended, append))
+
+        mutation = PurgeEntity(key=key, only_empty=only_empty)
+        outcome = await self._journal.submit(mutation, applied, lambda _: self._residency.load(key))
+
+        return outcome.code is Code.APPLIED
+
     def _held(self, key: InstanceKey, attempt: str) -> LiveEntity | None:
         resident = self._residency.get(key)
 
@@ -211,7 +247,8 @@ class OperationProcessor:
 
         if current:
             resident.entity = decision.entity
-            resident.settled()
+            resident.stirred = True
+            self._turns.committed(resident)
             resident.consume(decision.mutation.consumed)
             self._residency.weigh(resident)
 

@@ -221,9 +221,11 @@ class OrchestrationProcessor:
         turn = resident.turn
         self.withdraw(resident)
 
-        if turn is not None and self._turns.is_poisoned(resident):
-            log.error("a turn of %s broke %d streams in a row; it fails", resident.key.instance_id, resident.breaks)
-            problem = f"a turn was lost with its worker {resident.breaks} times in a row"
+        breaks = self._turns.broke(resident)
+
+        if turn is not None and breaks >= self._settings.poison_limit:
+            log.error("a turn of %s broke %d streams in a row; it fails", resident.key.instance_id, breaks)
+            problem = f"a turn was lost with its worker {breaks} times in a row"
             self._fail(resident, turn, problem, error_type="PoisonedWorkItem")
         else:
             self._make_ready(resident, front=True)
@@ -277,7 +279,12 @@ class OrchestrationProcessor:
         stream = None if resident.item is None else resident.item.stream
         resident.prefer = stream.number if stream is not None and stream.options.sticky else None
         self.withdraw(resident)
-        decision = orchestration.decide(resident.state, turn, whole, self._clock.now(), self._new_id)
+
+        try:
+            decision = orchestration.decide(resident.state, turn, whole, self._clock.now(), self._new_id)
+        except Exception:
+            self._turns.give_back(resident, lambda: self._paused(resident))
+            raise
 
         for note in decision.notes:
             log.warning("instance %s: %s", key.instance_id, note)
@@ -381,7 +388,7 @@ class OrchestrationProcessor:
             return
 
         resident.state = decision.state
-        resident.settled()
+        self._turns.committed(resident)
         resident.consume(mutation.consumed)
 
         if mutation.generation is None:

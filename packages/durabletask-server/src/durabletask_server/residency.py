@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -34,6 +35,12 @@ log = logging.getLogger(__name__)
 
 _LOAD = 100
 """Instances read from the store at a time."""
+_LOAD_CROWDED = 10
+"""Fewer, when there is no room for them."""
+_PATIENCE = 0.05
+"""Seconds that a load waits for room."""
+_CROWDED = 1.25
+"""What is ready leaves memory, too, when more than so many times the memory is taken that idle instances may take."""
 _TRIM = 16
 """Instances looked at in one go, when some have to leave memory."""
 
@@ -86,6 +93,7 @@ class Residency:
         # What is to be loaded, with the messages that came meanwhile.
         self._loading: dict[InstanceKey, list[Message]] = {}
         self._loader: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
         self._stopped = False
 
     def bind(self, host: Host, descend: Callable[[AppendMessage], None]) -> None:
@@ -116,6 +124,10 @@ class Residency:
     def has(self, resident: Resident) -> bool:
         """Whether this is the one in memory, and not one that has left."""
         return self._residents.get(resident.key) is resident
+
+    def ready(self) -> Sequence[Resident]:
+        """Those that wait for a worker."""
+        return [resident for resident in self._residents.values() if resident.phase is Phase.READY]
 
     def __len__(self) -> int:
         return len(self._residents)
@@ -182,6 +194,9 @@ class Residency:
 
         if resident is not None:
             self.receive(resident, message)
+        elif key in self._loading:
+            # What is read of it may be older than this message.
+            self._loading[key].append(message)
         elif message.due_at is not None and message.due_at > self._clock.now():
             self.timers.add(DueMessage(message.due_at, message.sequence, key))
         else:
@@ -189,8 +204,10 @@ class Residency:
 
     def receive(self, resident: Resident, message: Message) -> None:
         """A message is in a resident's inbox: it is taken up now, or when it is due."""
-        if self._put(resident, message):
-            self.weigh(resident)
+        taken = self._put(resident, message)
+        self.weigh(resident)
+
+        if taken:
             self._residents.move_to_end(resident.key)
             resident.wake()
 
@@ -235,6 +252,10 @@ class Residency:
         if resident is not None:
             self._weight -= resident.weighed
             resident.weighed = 0
+
+            if self._weight <= self._settings.resident_bytes:
+                self._room.set()
+
             resident.withdraw()
 
     def lose(self, key: InstanceKey) -> None:
@@ -248,6 +269,8 @@ class Residency:
     def leave(self, key: InstanceKey) -> None:
         """An instance was replaced or purged, and its tasks with it."""
         self.lose(key)
+        # A load that is under way may have read what was there before.
+        self._loading.pop(key, None)
         self._activities.drop(key)
 
     def purged(self, key: InstanceKey) -> None:
@@ -271,6 +294,10 @@ class Residency:
 
             if resident.phase is Phase.IDLE and resident.pause is None:
                 self.forget(key)
+            elif resident.phase is Phase.READY and self._weight > self._settings.resident_bytes * _CROWDED:
+                # No worker has room for it yet; it comes again when there is room here.
+                self.forget(key)
+                self.load(key)
             else:
                 self._residents.move_to_end(key)
 
@@ -316,23 +343,36 @@ class Residency:
     async def _load_all(self) -> None:
         try:
             while self._loading:
-                keys = list(islice(self._loading, _LOAD))
+                limit = _LOAD if await self._has_room() else _LOAD_CROWDED
+                asked = dict(islice(self._loading.items(), limit))
 
                 try:
-                    loaded = await self._backend.load(self._lease, keys)
+                    loaded = await self._backend.load(self._lease, list(asked))
                 except StorageFailedError as error:
-                    log.warning("cannot load %d instances, trying again: %s", len(keys), error)
+                    log.warning("cannot load %d instances, trying again: %s", len(asked), error)
                     await asyncio.sleep(self._settings.abandon_delay)
                     continue
 
-                for key in keys:
-                    messages = self._loading.pop(key, None)
-
-                    # None: it was created anew meanwhile.
-                    if messages is not None:
+                for key, messages in asked.items():
+                    # Another, or none: it was created anew or purged meanwhile.
+                    if self._loading.get(key) is messages:
+                        del self._loading[key]
                         self._loaded(key, messages, loaded.get(key))
         finally:
             self._loader = None
+
+    async def _has_room(self) -> bool:
+        """Wait until instances have left memory, if they take too much; not for ever, for those that wait may be the ones to run."""
+        self.trim()
+
+        if self._weight > self._settings.resident_bytes:
+            self._room.clear()
+
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._room.wait()
+
+        return self._weight <= self._settings.resident_bytes
 
     def _loaded(
         self, key: InstanceKey, messages: Collection[Message], loaded: LoadedInstance | LoadedEntity | None

@@ -13,6 +13,11 @@ from durabletask_server.clock import Alarm
 from durabletask_server.dispatch.stream import Kind, WorkerStream
 from durabletask_server.engine.turn import Letter, open_letter
 
+_LETTER_BYTES = 800
+"""About what a message of the inbox takes besides its payload…"""
+_DELAYED_BYTES = 600
+"""…and what one takes that is not due, with its place among the timers."""
+
 
 class Phase(Enum):
     """Where an instance's turn is. There is one at a time."""
@@ -52,8 +57,6 @@ class Resident(ABC):
         """Running while the next turn waits, for more answers to arrive or after it was abandoned."""
         self.abandoned = 0
         """How often in a row the turn was given back."""
-        self.breaks = 0
-        """How often in a row a stream broke that held the turn."""
         self.avoid: int | None = None
         """The stream that gave the turn back."""
         self.prefer: int | None = None
@@ -68,6 +71,11 @@ class Resident(ABC):
     @abstractmethod
     def weight(self) -> int:
         """About how many bytes it takes in memory."""
+
+    @property
+    def mail_weight(self) -> int:
+        """About how many bytes its messages take, a payload twice: as it came, and decoded."""
+        return _LETTER_BYTES * len(self.inbox) + 2 * self.mail_bytes + _DELAYED_BYTES * len(self.delayed)
 
     @abstractmethod
     def wake(self) -> None:
@@ -97,6 +105,10 @@ class Resident(ABC):
             if letter is not None:
                 self.count(letter, -1)
 
+        if not self.inbox:
+            # A dictionary keeps its room when it is emptied one by one.
+            self.inbox.clear()
+
     def count(self, letter: Letter, by: int) -> None:
         """A letter came (1) or went (-1)."""
         self.mail_bytes += by * len(letter.message.payload)
@@ -114,7 +126,7 @@ class Resident(ABC):
     def settled(self) -> None:
         """A turn of it was committed."""
         self.phase = Phase.IDLE
-        self.abandoned = self.breaks = 0
+        self.abandoned = 0
         self.avoid = None
 
 

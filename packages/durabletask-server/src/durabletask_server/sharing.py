@@ -62,7 +62,12 @@ class Sharing:
         self._settings = settings
         self._unserved: dict[InstanceKey, Resident] = {}
         self._surplus: list[TaskKey] = []
+        # Could not be given up; the next sweep tries again.
+        self._owed: list[InstanceKey] = []
         self._changed: set[InstanceKey] = set()
+        # What was given up since a worker connected or the last sweep: it is not taken again.
+        self._declined: set[InstanceKey] = set()
+        self._declined_tasks: set[str] = set()
         # Whether the store may have work that nobody has.
         self._free = True
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -131,18 +136,24 @@ class Sharing:
     async def _give_up(self) -> None:
         unserved, self._unserved = self._unserved, {}
         surplus, self._surplus = self._surplus, []
+        owed, self._owed = self._owed, []
         keys = [key for key, resident in unserved.items() if self._is_unserved(resident)]
+        keys += [key for key in owed if self._residency.get(key) is None]
 
         for key in keys:
             self._residency.forget(key)
 
+        self._declined.update(keys)
+
         try:
             await self._backend.release(self._lease, keys, surplus)
         except StorageFailedError as error:
-            # They are claimed again by the next sweep, here, for they are still ours.
+            self._owed.extend(keys)
             log.warning("what no worker here can do cannot be given up: %s", error)
+            self._surplus.extend(surplus)
 
-        self._free = True
+        if surplus:
+            self._free = True
 
     def _is_unserved(self, resident: Resident) -> bool:
         item = resident.item
@@ -159,13 +170,52 @@ class Sharing:
     def look(self) -> None:
         """There may be work that nobody has."""
         self._free = True
+        self._declined.clear()
+        self._declined_tasks.clear()
         self._run("claim", self._claim)
 
     def sweep(self) -> None:
         """Look for what servers that died have left."""
         if self._backend.shared:
             self.look()
+            self._left()
             self._run("timers", self._refill)
+            self._run("own", self._read_own)
+
+    def _left(self) -> None:
+        """A worker may have been the only one for what waits here."""
+        for resident in self._residency.ready():
+            if self._is_unserved(resident):
+                self._unserved[resident.key] = resident
+
+        self._surplus.extend(self._activities.let_go(self._fits))
+
+        if self._unserved or self._surplus or self._owed:
+            self._run("give up", self._give_up)
+
+    def _fits(self, task: Task) -> bool:
+        return self._dispatcher.fits(Kind.ACTIVITY, task.key.hub, task.name, task.version, task.caller_version)
+
+    async def _read_own(self) -> None:
+        """Hints may be lost: read what is ours and has messages, if there is nothing under way that shows that we know."""
+        after: InstanceKey | None = None
+
+        try:
+            while True:
+                keys = await self._backend.claim_instances(self._lease, names=self._names(), after=after, limit=_PAGE)
+
+                for key in keys:
+                    resident = self._residency.get(key)
+
+                    if key not in self._declined and (resident is None or resident.phase is Phase.IDLE):
+                        self._residency.refresh(key)
+
+                if len(keys) < _PAGE:
+                    return
+
+                after = keys[-1]
+        except StorageFailedError as error:
+            log.warning("cannot read what messages there are: %s", error)
 
     def _hungry(self) -> None:
         """Workers here have room, and there is nothing for them."""
@@ -196,8 +246,15 @@ class Sharing:
         while most is None or found < most:
             limit = _PAGE if most is None else min(most - found, _PAGE)
             tasks = await self._backend.claim_tasks(self._lease, names=names, mine=False, after=after, limit=limit)
-            self._activities.take_over(tasks)
-            found += len(tasks)
+            kept = [task for task in tasks if not self._backend.shared or self._fits(task)]
+            ours = {task.key for task in kept}
+            unfit = [task for task in tasks if task.key not in ours]
+            self._activities.take_over(kept)
+            found += len(kept)
+
+            if unfit:
+                self._declined_tasks.update(task.name.lower() for task in unfit)
+                await self._backend.release(self._lease, (), [task.key for task in unfit])
 
             if len(tasks) < limit:
                 break
@@ -214,10 +271,15 @@ class Sharing:
             limit = _PAGE if most is None else min(most - found, _PAGE)
             keys = await self._backend.claim_instances(self._lease, names=names, mine=False, after=after, limit=limit)
 
-            for key in keys:
+            wanted = [key for key in keys if key not in self._declined]
+
+            for key in wanted:
                 self._residency.load(key)
 
-            found += len(keys)
+            found += len(wanted)
+
+            if len(wanted) < len(keys):
+                await self._backend.release(self._lease, [key for key in keys if key in self._declined])
 
             if len(keys) < limit:
                 break
@@ -249,6 +311,9 @@ class Sharing:
                 self._instance_changed(hint.key, hint)
 
     def _tasks_are_free(self, hint: Hint) -> None:
+        if hint.name in self._declined_tasks:
+            return
+
         self._free = True
 
         if self._dispatcher.free(Kind.ACTIVITY) > self._dispatcher.ready(Kind.ACTIVITY):
@@ -266,11 +331,11 @@ class Sharing:
             self._residency.lose(key)
         elif self._residency.get(key) is not None:
             self._residency.refresh(key)
-        elif hint.name is None or self._serves(key, hint.name):
+        elif key not in self._declined and (hint.name is None or self._serves(key, hint.name)):
             self._residency.load(key)
 
     def _serves(self, key: InstanceKey, name: str) -> bool:
-        names = self._dispatcher.names(Kind.ENTITY if key.is_entity else Kind.ORCHESTRATION)
+        names = self._dispatcher.names(Kind.ENTITY if key.is_entity else Kind.ORCHESTRATION, key.hub)
 
         return names is None or name in names
 

@@ -114,8 +114,8 @@ class TaskHubWorker:
         self.operations = operations = OperationProcessor(residency, turns, journal, clock, new_id, settings)
         activities.bind(residency.deliver, sharing.spare)
         residency.bind(_Hosts(self.orchestrations, operations), descent.descend)
-        self.entities = Entities(backend, journal, residency, clock)
-        self.instances = Instances(backend, journal, residency, self.orchestrations, waiters)
+        self.entities = Entities(backend, journal, residency, operations, clock)
+        self.instances = Instances(backend, journal, residency, self.orchestrations, operations, waiters)
         journal.start().add_done_callback(self._ended)
         await sharing.start()
         self._started = True
@@ -168,8 +168,8 @@ class TaskHubWorker:
         Returns:
             Whether there was one.
         """
-        self._signers.pop(name, None)
         existed = await self.backend.delete_hub(name)
+        self._signers.pop(name, None)
         self.dispatcher.close_hub(name)
         self.residency.close_hub(name)
         self.activities.close_hub(name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
 
-from durabletask_backend.values import Micros, TaskKey
+from durabletask_backend.values import InstanceKey, Micros, TaskKey
 
 from durabletask_server.clock import Clock
 from durabletask_server.dispatch.dispatcher import Dispatcher
@@ -15,6 +16,9 @@ from durabletask_server.settings import Settings
 from durabletask_server.tokens import Token, TokenSigner
 
 log = logging.getLogger(__name__)
+
+_BREAKS_KEPT = 10_000
+"""Instances whose broken streams are counted."""
 
 
 class TurnRefusedError(Exception):
@@ -49,6 +53,8 @@ class Turns:
         self._settings = settings
         self._unserved = unserved
         self._hand_outs = 0
+        # How many streams in a row broke with an instance's turn; kept also when the instance leaves memory.
+        self._breaks: OrderedDict[InstanceKey, int] = OrderedDict()
         # What workers have, since when; in that order.
         self._out: dict[TurnItem, Micros] = {}
         self.slow = 0
@@ -110,11 +116,20 @@ class Turns:
 
         resident.pause = self._clock.call_at(self._clock.now() + micros, ring)
 
-    def is_poisoned(self, resident: Resident) -> bool:
-        """Count a stream that broke with an instance's turn; whether that was one too many."""
-        resident.breaks += 1
+    def broke(self, resident: Resident) -> int:
+        """Count a stream that broke with an instance's turn: how many have, in a row."""
+        breaks = self._breaks.pop(resident.key, 0) + 1
+        self._breaks[resident.key] = breaks
 
-        return resident.breaks >= self._settings.poison_limit
+        if len(self._breaks) > _BREAKS_KEPT:
+            self._breaks.popitem(last=False)
+
+        return breaks
+
+    def committed(self, resident: Resident) -> None:
+        """An instance's turn was committed: it is sound, and has none now."""
+        self._breaks.pop(resident.key, None)
+        resident.settled()
 
     def report_slow(self) -> None:
         """Log, once each, the turns that a worker has for long. They stay with it: its stream tells whether it lives."""

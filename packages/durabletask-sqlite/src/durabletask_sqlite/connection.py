@@ -23,8 +23,8 @@ _LOG_BYTES = 64 << 20
 """To which the write-ahead log is cut back after it has grown."""
 _ITERATION = 64
 """Rows that aiosqlite's iterators fetch at a time; none is used here."""
-_WRITER_CACHE_KIB = 64 << 10
-_READER_CACHE_KIB = 16 << 10
+_WRITER_CACHE_KIB = 32 << 10
+_READER_CACHE_KIB = 8 << 10
 
 
 class ThreadConnection(aiosqlite.Connection):

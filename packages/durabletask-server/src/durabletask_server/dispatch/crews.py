@@ -58,11 +58,14 @@ class Crews:
             del self._crews[options.hub, options.filters]
             self.changes += 1
 
-    def names(self, kind: Kind) -> frozenset[str] | None:
+    def names(self, kind: Kind, hub: str | None = None) -> frozenset[str] | None:
         """The names of the work of a kind that some worker wants, in lower case; None: of all."""
         wanted: frozenset[str] = frozenset()
 
         for crew in self:
+            if hub not in (None, crew.hub):
+                continue
+
             names = crew.filters.names(kind)
 
             if names is None:

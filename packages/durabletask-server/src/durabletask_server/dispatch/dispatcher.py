@@ -129,9 +129,9 @@ class Dispatcher:
         """Whether a worker is connected that wants such work, with or without room for it."""
         return self._ready[kind].wanted(Lane(hub, name, version, caller_version))
 
-    def names(self, kind: Kind) -> frozenset[str] | None:
+    def names(self, kind: Kind, hub: str | None = None) -> frozenset[str] | None:
         """The names of the work of a kind that some worker wants, in lower case; None: of all."""
-        return self._crews.names(kind)
+        return self._crews.names(kind, hub)
 
     def free(self, kind: Kind) -> int:
         """How many more items of a kind all workers together may hold."""

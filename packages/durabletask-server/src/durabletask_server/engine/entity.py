@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from durabletask_backend.mutations import CompleteEntityTurn, Effect
+from durabletask_backend.mutations import AppendMessage, CompleteEntityTurn, Effect
 from durabletask_backend.plan import entity_turn_applied
 from durabletask_backend.values import Entity, EntityLock, Micros
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -25,6 +25,9 @@ MAX_BYTES = 1 << 20
 """…and none behind so many bytes of them."""
 # Of a long inbox no more is looked at, as long as nobody has the lock: a backlog would be read once for every batch of it.
 _WINDOW = 1000
+
+PURGED = "EntityPurged"
+"""The error type of a call to an entity that was purged before it answered."""
 
 _SIGNALED = "entityOperationSignaled"
 _CALLED = "entityOperationCalled"
@@ -239,6 +242,11 @@ def _is_called_by(lock: EntityLock, letter: Letter) -> bool:
     )
 
 
+def waits_for_lock(lock: EntityLock, letter: Letter) -> bool:
+    """Whether a message stays in the inbox as long as that lock is held."""
+    return letter.kind in (_SIGNALED, _REQUESTED) or (letter.kind == _CALLED and not _is_called_by(lock, letter))
+
+
 def _shown(letter: Letter) -> tuple[pb.HistoryEvent, bytes]:
     event = letter.event
     is_changed = False
@@ -317,6 +325,16 @@ def fail(entity: Entity, operations: Operations, failure: pb.TaskFailureDetails,
         effects=[answer for answer in answers if answer is not None],
         notes=[],
     )
+
+
+def farewell(entity: Entity, inbox: Sequence[Letter], now: Micros) -> list[AppendMessage]:
+    """What those are told who wait for an entity that was purged: callers that it is gone; and requests for its lock go on without it."""
+    gone = events.failure(PURGED, f"entity {entity.key.instance_id!r} was purged")
+    result = pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=gone))
+    answers = (reply(entity.key.hub, letter, result, now) for letter in inbox)
+    requests = (locks.forward(entity.key.hub, letter.event, now) for letter in inbox if letter.kind == _REQUESTED)
+
+    return [*(answer for answer in answers if answer is not None), *requests]
 
 
 def _refusal(operations: Operations, result: pb.EntityBatchResult) -> str | None:

@@ -33,10 +33,12 @@ class Section:
     """Those that the orchestration has released."""
     legacy: bool = False
     """It was asked for by an external event, and is granted by one of its name."""
+    again: bool = False
+    """It was granted, lost with the failure that was rewound, and asked for again. Nobody waits for that."""
 
     def beyond(self, entity: str) -> tuple[str, ...]:
         """The entities that a release of this one may have to be sent on to."""
-        return () if self.granted else tuple(other for other in self.lock_set if other > entity)
+        return () if self.granted and not self.again else tuple(other for other in self.lock_set if other > entity)
 
 
 class Sections:
@@ -65,6 +67,8 @@ class Sections:
                 self._released(event.entityUnlockSent)
             case "entityLockGranted":
                 self._granted(event.entityLockGranted.criticalSectionId)
+            case "executionRewound":
+                self.open = {each: replace(section, again=section.granted) for each, section in self.open.items()}
             case "eventRaised":
                 section = self.open.get(event.eventRaised.name)
 
@@ -218,6 +222,23 @@ def leave(owner: InstanceKey, execution_id: str, sections: Mapping[str, Section]
         for section_id, section in sections.items()
         for entity in section.lock_set
         if entity not in section.released
+    ]
+
+
+def regain(owner: InstanceKey, execution_id: str, sections: Mapping[str, Section], at: Micros) -> list[AppendMessage]:
+    """Ask again for what a generation of an orchestration had locked when it failed, as it is rewound and goes on.
+
+    It does not wait: until the entities are its own again, others may come in between. Arguments as of `leave`.
+    """
+    return [
+        request(
+            owner.hub,
+            EntityLock(instance_id=owner.instance_id, execution_id=execution_id, section_id=section_id),
+            tuple(entity for entity in section.lock_set if entity not in section.released),
+            at,
+        )
+        for section_id, section in sections.items()
+        if section.granted
     ]
 
 

@@ -22,6 +22,7 @@ from durabletask_server.engine.actions import Draft, performer
 from durabletask_server.engine.framing import PAST_EVENT, frames, split
 from durabletask_server.engine.ids import NewId
 from durabletask_server.engine.lifecycle import NotAllowedError
+from durabletask_server.engine.locks import Section, Sections, regain
 from durabletask_server.engine.orchestration import CANCELED, TERMINATED
 from durabletask_server.engine.state import Parent, fold
 
@@ -115,6 +116,17 @@ class _Rewriting:
         return {task_id: created.instanceId for task_id, created in self.created.items()}
 
     @property
+    def sections(self) -> Mapping[str, Section]:
+        """The critical sections that it is in, by what is left."""
+        sections = Sections({})
+
+        for at, event in enumerate(self._events):
+            if at not in self._removed:
+                sections.add(event)
+
+        return sections.open
+
+    @property
     def kept(self) -> list[bytes]:
         """The events that are left, in order."""
         return [event for at, event in enumerate(self._encoded) if at not in self._removed]
@@ -201,6 +213,7 @@ class _Rewinding:
         """The turn, and the children that are to be rewound with it."""
         instance = self._instance
         effects: list[Effect] = [self._send(self._rewound(reason), front=True)]
+        effects += regain(instance.key, instance.execution_id, self._rewriting.sections, self._at)
         failed: list[InstanceKey] = []
 
         for task_id, created in self._rewriting.created.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from durabletask_backend.values import Instance, InstanceKey
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -130,9 +131,7 @@ class Fold:
             case "subOrchestrationInstanceFailed":
                 self._children.pop(event.subOrchestrationInstanceFailed.taskScheduledId, None)
             case "executionStarted":
-                # A copy: a part of a message keeps all of it in memory, and the message may be a whole history.
-                self._start = pb.ExecutionStartedEvent()
-                self._start.CopyFrom(event.executionStarted)
+                self._start = _without_payload(event.executionStarted)
             case "executionSuspended":
                 self._suspended = True
             case "executionResumed":
@@ -148,7 +147,14 @@ class Fold:
                 self._calls.discard(event.entityOperationCompleted.requestId)
             case "entityOperationFailed":
                 self._calls.discard(event.entityOperationFailed.requestId)
-            case "entityLockRequested" | "entityLockGranted" | "entityUnlockSent" | "eventSent" | "eventRaised":
+            case (
+                "entityLockRequested"
+                | "entityLockGranted"
+                | "entityUnlockSent"
+                | "eventSent"
+                | "eventRaised"
+                | "executionRewound"
+            ):
                 self._sections.add(event)
             case _:
                 pass
@@ -174,13 +180,32 @@ class Fold:
             instance=instance,
             start=self._start,
             suspended=self._suspended,
-            tasks=frozenset(self._tasks),
-            timers=frozenset(self._timers),
-            children=self._children,
-            calls=frozenset(self._calls),
-            sections=self._sections.open,
+            tasks=frozenset(self._tasks) if self._tasks else _NONE,
+            timers=frozenset(self._timers) if self._timers else _NONE,
+            children=self._children or _NO_CHILDREN,
+            calls=frozenset(self._calls) if self._calls else _NO_CALLS,
+            sections=self._sections.open or _NO_SECTIONS,
             length=self._length,
         )
+
+
+# For all instances together: an empty set made of an empty set takes as much as one with members.
+_NONE: frozenset[int] = frozenset()
+_NO_CALLS: frozenset[str] = frozenset()
+_NO_CHILDREN: Mapping[int, str] = MappingProxyType({})
+_NO_SECTIONS: Mapping[str, Section] = MappingProxyType({})
+
+
+def _without_payload(started: pb.ExecutionStartedEvent) -> pb.ExecutionStartedEvent:
+    """How a generation was started. Its input is in the instance's record, and can be large.
+
+    It is decoded anew: a part of a message keeps all of it in memory, a field that is cleared included.
+    """
+    kept = pb.ExecutionStartedEvent()
+    kept.CopyFrom(started)
+    kept.ClearField("input")
+
+    return pb.ExecutionStartedEvent.FromString(kept.SerializeToString())
 
 
 def fold(instance: Instance, history: bytes) -> State:

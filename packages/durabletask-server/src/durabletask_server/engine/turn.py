@@ -138,7 +138,7 @@ def take(state: State, inbox: Sequence[Letter], now: Micros) -> Turn | NoTurn:
             held.clear()
         elif letter.kind == "executionTerminated":
             terminated = letter.event.executionTerminated
-        elif letter.kind == _REWOUND:
+        elif letter.kind == _REWOUND and limited:
             # Workers do not see it, so it stands alone, lest they count otherwise than we do.
             break
 
