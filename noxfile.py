@@ -164,6 +164,12 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def js(session: nox.Session) -> None:
+    """Run the npm SDK, in Node's own test runner, on our server; without Node or a network it is skipped and says so."""
+    session.run(sys.executable, "-m", "pytest", "integration/test_js_sdk.py", "-rs", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Measure; quickly, unless arguments for benchmarks/bench.py are given."""
     session.run(sys.executable, "benchmarks/bench.py", *(session.posargs or ["--quick"]))

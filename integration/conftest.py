@@ -6,6 +6,9 @@ import pytest
 from integration import peer_environment
 from integration.processes import Program, Server, our_server
 
+# It needs Node, and so is in no run but those that name it: `nox -s js`.
+collect_ignore = ["test_js_sdk.py"]
+
 
 @pytest.fixture(scope="session")
 def peer_python() -> Path:

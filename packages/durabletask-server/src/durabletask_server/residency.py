@@ -242,8 +242,15 @@ class Residency:
 
     def weigh(self, resident: Resident) -> None:
         """An instance may have become larger or smaller."""
-        self._weight += resident.weight - resident.weighed
-        resident.weighed = resident.weight
+        weight = resident.weight
+        self._weight += weight - resident.weighed
+        resident.weighed = weight
+        self._measure()
+
+    def _measure(self) -> None:
+        """There may be room again."""
+        if self._weight <= self._settings.resident_bytes:
+            self._room.set()
 
     def forget(self, key: InstanceKey) -> None:
         """Let go of an instance."""
@@ -253,9 +260,7 @@ class Residency:
             self._weight -= resident.weighed
             resident.weighed = 0
 
-            if self._weight <= self._settings.resident_bytes:
-                self._room.set()
-
+            self._measure()
             resident.withdraw()
 
     def lose(self, key: InstanceKey) -> None:
