@@ -194,7 +194,7 @@ class OrchestrationState:
     failure_details: FailureDetails | None = None
     """Why it failed; None unless it did."""
     execution_id: str | None = None
-    """The generation: each start, restart, rewind and continue-as-new has its own."""
+    """The generation: each start, restart and continue-as-new has its own; on some servers each rewind, too."""
     parent_instance_id: str | None = None
     """The orchestration that started it, if one did."""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -36,7 +36,7 @@ class Settings:
     """How long; doubles with each such turn."""
     longest_wait: float = 0.100
     """The longest such wait."""
-    resident_bytes: int = 64 << 20
+    resident_bytes: int = 48 << 20
     """About how much memory idle instances may take. They are loaded again when they are needed."""
     streamed_history: int = 1 << 20
     """Workers that can, fetch a history of more bytes by themselves."""

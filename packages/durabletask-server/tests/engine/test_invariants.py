@@ -10,6 +10,7 @@ from typing import NamedTuple
 from durabletask_backend.mutations import Code
 from durabletask_backend.values import TERMINAL_STATUSES, Instance, InstanceKey, Message, RuntimeStatus, Task, TaskKey
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_server.engine.events import micros
 from durabletask_server.engine.orchestration import Decision
 from durabletask_server.engine.turn import open_letter
 from google.protobuf.wrappers_pb2 import Int32Value
@@ -53,8 +54,7 @@ ids = st.sampled_from(IDS)
 class Planned:
     """A worker that does the same each time it is asked the same. It consumes no event, and carries over all it has seen."""
 
-    def __init__(self, clock: World, child_name: str | None, turns: Sequence[Plan]) -> None:
-        self._clock = clock
+    def __init__(self, child_name: str | None, turns: Sequence[Plan]) -> None:
         self._child_name = child_name
         self._turns = turns
 
@@ -68,7 +68,8 @@ class Planned:
             if kind == "task":
                 response.actions.append(activity(next(numbers)))
             elif kind == "timer":
-                response.actions.append(timer(next(numbers), self._clock.now + SECOND))
+                # Of the turn's time, so that a replay asks for the same.
+                response.actions.append(timer(next(numbers), micros(request.newEvents[0].timestamp) + SECOND))
             elif kind == "child" and self._child_name is not None:
                 response.actions.append(child(next(numbers), self._child_name, target))
             elif kind == "send":
@@ -104,7 +105,7 @@ class Hub(RuleBasedStateMachine):
     @initialize(a=plans, b=plans, c=plans)
     def begin(self, a: list[Plan], b: list[Plan], c: list[Plan]) -> None:
         for name, turns in (("a", a), ("b", b), ("c", c)):
-            self.world.orchestrators[name] = Planned(self.world, CHILD_OF[name], turns)
+            self.world.orchestrators[name] = Planned(CHILD_OF[name], turns)
 
         for instance_id in IDS:
             self.world.start("a", instance_id)
@@ -178,6 +179,11 @@ class Hub(RuleBasedStateMachine):
 
             if decision is not None:
                 self._commit(decision, row)
+
+    def teardown(self) -> None:
+        """Replaying what is written gives what is written."""
+        for key, row in self.world.rows.items():
+            assert self.world.replayed(key.instance_id) == row.history
 
     def _commit(self, decision: Decision, row: Row) -> None:
         assert self.world.commit(decision).code is Code.APPLIED

@@ -6,8 +6,8 @@ engine carried along must be what the history folds to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from durabletask_backend.mutations import (
     AppendMessage,
@@ -20,7 +20,17 @@ from durabletask_backend.mutations import (
     Outcome,
 )
 from durabletask_backend.plan import Head, Stored, plan, rows_read, turn_applied
-from durabletask_backend.values import TERMINAL_STATUSES, Instance, InstanceKey, Lease, Message, Micros, Task, TaskKey
+from durabletask_backend.values import (
+    TERMINAL_STATUSES,
+    Instance,
+    InstanceKey,
+    Lease,
+    Message,
+    Micros,
+    RuntimeStatus,
+    Task,
+    TaskKey,
+)
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.engine import events, lifecycle, orchestration
 from durabletask_server.engine.framing import NEW_EVENT, frames
@@ -198,6 +208,36 @@ class World:
 
         return orchestration.decide(state, turn, self._ask(state, turn, request), self.now, self.new_id)
 
+    def replayed(self, instance_id: str) -> bytes:
+        """An instance's history as it comes out when every turn of it is taken, answered and decided anew."""
+        row = self.row(instance_id)
+        written = b""
+
+        for events_of_turn in _turns(self.events(instance_id)):
+            came = [
+                event for event in events_of_turn[1:] if event.eventId < 0 and not event.HasField("executionCompleted")
+            ]
+            instance = replace(row.instance, status=RuntimeStatus.RUNNING, updated_at=0, completed_at=None)
+            state = fold(instance, written)
+            letters = [
+                open_letter(Message(sequence=number, payload=event.SerializeToString()))
+                for number, event in enumerate(came)
+            ]
+            turn = take(state, letters, events.micros(events_of_turn[0].timestamp))
+            assert isinstance(turn, Turn)
+            at = events.micros(events_of_turn[-1].timestamp)
+
+            if turn.terminated is None:
+                request = pb.OrchestratorRequest.FromString(written + frames(NEW_EVENT, turn.encoded))
+                request.instanceId = instance_id
+                decision = orchestration.decide(state, turn, self._ask(state, turn, request), at, self.new_id)
+            else:
+                decision = orchestration.terminate(state, turn, at, self.new_id)
+
+            written += decision.mutation.history
+
+        return written
+
     def turn(self, instance_id: str) -> bool:
         """One turn of an instance, if it has one."""
         decision = self.decide(instance_id)
@@ -343,3 +383,16 @@ def messages(decision: Decision) -> Sequence[pb.HistoryEvent]:
 def children(decision: Decision) -> Sequence[CreateInstance]:
     """The instances that a decision creates."""
     return [effect for effect in decision.mutation.effects if isinstance(effect, CreateInstance)]
+
+
+def _turns(history: Iterable[pb.HistoryEvent]) -> list[list[pb.HistoryEvent]]:
+    """A history by its turns."""
+    turns: list[list[pb.HistoryEvent]] = []
+
+    for event in history:
+        if event.HasField("orchestratorStarted"):
+            turns.append([])
+
+        turns[-1].append(event)
+
+    return turns
