@@ -26,6 +26,7 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 
 from durabletask_server.activities import ActivityProcessor
 from durabletask_server.clock import Clock
+from durabletask_server.dispatch.stream import Kind
 from durabletask_server.dispatch.timers import Timers
 from durabletask_server.resident import Phase, Resident
 from durabletask_server.settings import Settings
@@ -90,21 +91,47 @@ class Residency:
         # Least recently used first.
         self._residents: OrderedDict[InstanceKey, Resident] = OrderedDict()
         self._weight = 0
+        # Ready, and out of memory until a worker has room.
+        self._parked: dict[InstanceKey, tuple[Kind, str, str | None]] = {}
         # What is to be loaded, with the messages that came meanwhile.
         self._loading: dict[InstanceKey, list[Message]] = {}
         self._loader: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
         self._stopped = False
 
-    def bind(self, host: Host, descend: Callable[[AppendMessage], None]) -> None:
+    def bind(
+        self,
+        host: Host,
+        descend: Callable[[AppendMessage], None],
+        fits: Callable[[Kind, str, str, str | None], bool],
+        free: Callable[[Kind], int],
+    ) -> None:
         """What it calls; once, before anything else.
 
         Args:
             host: Makes residents.
             descend: Passes a termination that came to an instance that had ended on to its children.
+            fits: Whether a worker is connected that wants a turn of that kind, hub, name and version.
+            free: For how many turns or other items of a kind workers have room.
         """
         self._host = host
         self._descend = descend
+        self._fits = fits
+        self._free = free
+
+    def _waits(self, resident: Resident) -> bool:
+        """Whether no worker takes what is ready of an instance this moment."""
+        item = resident.item
+
+        return item is not None and (
+            self._free(item.kind) <= 0 or not self._fits(item.kind, resident.key.hub, item.name, item.version)
+        )
+
+    def _park(self, resident: Resident) -> None:
+        item = resident.item
+        assert item is not None
+        self._parked[resident.key] = (item.kind, item.name, item.version)
+        self.forget(resident.key)
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -285,7 +312,8 @@ class Residency:
 
     def close_hub(self, hub: str) -> None:
         """A hub was deleted, with all that was in it."""
-        for key in [key for key in (*self._residents, *self._loading) if key.hub == hub]:
+        for key in [key for key in (*self._residents, *self._loading, *self._parked) if key.hub == hub]:
+            self._parked.pop(key, None)
             self.leave(key)
             self._loading.pop(key, None)
 
@@ -299,12 +327,24 @@ class Residency:
 
             if resident.phase is Phase.IDLE and resident.pause is None:
                 self.forget(key)
-            elif resident.phase is Phase.READY and self._weight > self._settings.resident_bytes * _CROWDED:
-                # No worker has room for it yet; it comes again when there is room here.
-                self.forget(key)
-                self.load(key)
+            elif (
+                resident.phase is Phase.READY
+                and self._weight > self._settings.resident_bytes * _CROWDED
+                and self._waits(resident)
+            ):
+                self._park(resident)
             else:
                 self._residents.move_to_end(key)
+
+    def unpark(self) -> None:
+        """Workers have room: some of what had to leave memory until then comes back, if it is what they want."""
+        for key, (kind, name, version) in list(islice(self._parked.items(), _LOAD)):
+            turn = self._parked.pop(key)
+
+            if self._fits(kind, key.hub, name, version):
+                self.load(key)
+            else:
+                self._parked[key] = turn
 
     def reload(self, resident: Resident) -> None:
         """What is in memory of an instance is not what the store has."""
@@ -337,6 +377,7 @@ class Residency:
 
     def refresh(self, key: InstanceKey, message: Message | None = None) -> None:
         """Read an instance whether or not it is in memory: another server did something to it."""
+        self._parked.pop(key, None)
         messages = self._loading.setdefault(key, [])
 
         if message is not None:

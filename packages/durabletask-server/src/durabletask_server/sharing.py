@@ -84,7 +84,6 @@ class Sharing:
 
         if self._backend.shared:
             self._dispatcher.on_open = self.look
-            self._dispatcher.on_hungry = self._hungry
             self._run("follow", self._follow)
             self.look()
             log.info("activity and orchestration processors wait for work, which they share with other servers")
@@ -217,9 +216,9 @@ class Sharing:
         except StorageFailedError as error:
             log.warning("cannot read what messages there are: %s", error)
 
-    def _hungry(self) -> None:
+    def hungry(self) -> None:
         """Workers here have room, and there is nothing for them."""
-        if self._free:
+        if self._free and self._backend.shared:
             self._run("claim", self._claim)
 
     async def _claim(self) -> None:

@@ -113,7 +113,8 @@ class TaskHubWorker:
         )
         self.operations = operations = OperationProcessor(residency, turns, journal, clock, new_id, settings)
         activities.bind(residency.deliver, sharing.spare)
-        residency.bind(_Hosts(self.orchestrations, operations), descent.descend)
+        residency.bind(_Hosts(self.orchestrations, operations), descent.descend, dispatcher.fits, dispatcher.free)
+        dispatcher.on_hungry = self._hungry
         self.entities = Entities(backend, journal, residency, operations, clock)
         self.instances = Instances(backend, journal, residency, self.orchestrations, operations, waiters)
         journal.start().add_done_callback(self._ended)
@@ -194,6 +195,11 @@ class TaskHubWorker:
                 await self.backend.renew(lease)
             except StorageFailedError as error:
                 log.warning("the lease could not be renewed: %s", error)
+
+    def _hungry(self) -> None:
+        """Workers have room, and there is nothing for them."""
+        self.residency.unpark()
+        self._sharing.hungry()
 
     def _riders(self) -> Sequence[Mutation]:
         return self.activities.riders()
