@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from durabletask_backend.contract import Backend
-from durabletask_backend.errors import StorageFailedError
 from durabletask_backend.mutations import AppendMessage, Code, CreateInstance, Effect, Outcome
 from durabletask_backend.values import (
     DueMessage,
@@ -19,7 +18,6 @@ from durabletask_backend.values import (
     InstanceKey,
     Lease,
     LoadedEntity,
-    LoadedInstance,
     Message,
 )
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -28,16 +26,15 @@ from durabletask_server.activities import ActivityProcessor
 from durabletask_server.clock import Clock
 from durabletask_server.dispatch.stream import Kind
 from durabletask_server.dispatch.timers import Timers
+from durabletask_server.loading import Loaded, Loader
 from durabletask_server.resident import Phase, Resident
 from durabletask_server.settings import Settings
 from durabletask_server.waiters import Waiters
 
 log = logging.getLogger(__name__)
 
-_LOAD = 100
-"""Instances read from the store at a time."""
-_LOAD_CROWDED = 10
-"""Fewer, when there is no room for them."""
+_UNPARKED = 100
+"""Instances that come back at a time, when workers have room."""
 _PATIENCE = 0.05
 """Seconds that a load waits for room."""
 _CROWDED = 1.25
@@ -55,7 +52,7 @@ class Host(Protocol):
         """One that was created this moment."""
         ...
 
-    def revive(self, loaded: LoadedInstance | LoadedEntity) -> Resident | None:
+    def revive(self, loaded: Loaded) -> Resident | None:
         """One that the store had. None: it has nothing to do any more."""
         ...
 
@@ -81,8 +78,6 @@ class Residency:
         activities: ActivityProcessor,
         settings: Settings,
     ) -> None:
-        self._backend = backend
-        self._lease = lease
         self._clock = clock
         self._waiters = waiters
         self._activities = activities
@@ -93,9 +88,7 @@ class Residency:
         self._weight = 0
         # Ready, and out of memory until a worker has room.
         self._parked: dict[InstanceKey, tuple[Kind, str, str | None]] = {}
-        # What is to be loaded, with the messages that came meanwhile.
-        self._loading: dict[InstanceKey, list[Message]] = {}
-        self._loader: asyncio.Task[None] | None = None
+        self._loader = Loader(backend, lease, settings.abandon_delay, self._has_room, self._loaded)
         self._room = asyncio.Event()
         self._stopped = False
 
@@ -137,9 +130,7 @@ class Residency:
         """Start nothing more."""
         self._stopped = True
         self.timers.stop()
-
-        if self._loader is not None:
-            self._loader.cancel()
+        self._loader.stop()
 
         for resident in self._residents.values():
             resident.rest()
@@ -187,7 +178,7 @@ class Residency:
             self.follow(create.on_replaced, outcome.effects)
 
         # A load that is under way may have read the instance that was replaced.
-        self._loading.pop(key, None)
+        self._loader.cancel(key)
         resident = self.keep(self._host.begin(create.instance))
         self._waiters.committed(create.instance)
         message = Message(
@@ -221,9 +212,9 @@ class Residency:
 
         if resident is not None:
             self.receive(resident, message)
-        elif key in self._loading:
-            # What is read of it may be older than this message.
-            self._loading[key].append(message)
+        elif self._loader.add(key, message):
+            # What is read of it may be older than this message, so it goes with it.
+            pass
         elif message.due_at is not None and message.due_at > self._clock.now():
             self.timers.add(DueMessage(message.due_at, message.sequence, key))
         else:
@@ -302,7 +293,7 @@ class Residency:
         """An instance was replaced or purged, and its tasks with it."""
         self.lose(key)
         # A load that is under way may have read what was there before.
-        self._loading.pop(key, None)
+        self._loader.cancel(key)
         self._activities.drop(key)
 
     def purged(self, key: InstanceKey) -> None:
@@ -312,10 +303,11 @@ class Residency:
 
     def close_hub(self, hub: str) -> None:
         """A hub was deleted, with all that was in it."""
-        for key in [key for key in (*self._residents, *self._loading, *self._parked) if key.hub == hub]:
+        for key in [key for key in (*self._residents, *self._parked) if key.hub == hub]:
             self._parked.pop(key, None)
             self.leave(key)
-            self._loading.pop(key, None)
+
+        self._loader.close_hub(hub)
 
     def trim(self) -> None:
         """Let go of idle instances, the longest unused first, while they take too much memory."""
@@ -338,7 +330,7 @@ class Residency:
 
     def unpark(self) -> None:
         """Workers have room: some of what had to leave memory until then comes back, if it is what they want."""
-        for key, (kind, name, version) in list(islice(self._parked.items(), _LOAD)):
+        for key, (kind, name, version) in list(islice(self._parked.items(), _UNPARKED)):
             turn = self._parked.pop(key)
 
             if self._fits(kind, key.hub, name, version):
@@ -378,34 +370,10 @@ class Residency:
     def refresh(self, key: InstanceKey, message: Message | None = None) -> None:
         """Read an instance whether or not it is in memory: another server did something to it."""
         self._parked.pop(key, None)
-        messages = self._loading.setdefault(key, [])
+        self._loader.ask(key)
 
         if message is not None:
-            messages.append(message)
-
-        if self._loader is None and not self._stopped:
-            self._loader = asyncio.create_task(self._load_all(), name="loader")
-
-    async def _load_all(self) -> None:
-        try:
-            while self._loading:
-                limit = _LOAD if await self._has_room() else _LOAD_CROWDED
-                asked = dict(islice(self._loading.items(), limit))
-
-                try:
-                    loaded = await self._backend.load(self._lease, list(asked))
-                except StorageFailedError as error:
-                    log.warning("cannot load %d instances, trying again: %s", len(asked), error)
-                    await asyncio.sleep(self._settings.abandon_delay)
-                    continue
-
-                for key, messages in asked.items():
-                    # Another, or none: it was created anew or purged meanwhile.
-                    if self._loading.get(key) is messages:
-                        del self._loading[key]
-                        self._loaded(key, messages, loaded.get(key))
-        finally:
-            self._loader = None
+            self._loader.add(key, message)
 
     async def _has_room(self) -> bool:
         """Wait until instances have left memory, if they take too much; not for ever, for those that wait may be the ones to run."""
@@ -420,9 +388,7 @@ class Residency:
 
         return self._weight <= self._settings.resident_bytes
 
-    def _loaded(
-        self, key: InstanceKey, messages: Collection[Message], loaded: LoadedInstance | LoadedEntity | None
-    ) -> None:
+    def _loaded(self, key: InstanceKey, messages: Collection[Message], loaded: Loaded | None) -> None:
         resident = self._residents.get(key)
 
         if loaded is None:
@@ -454,5 +420,5 @@ def _reaches_descendants(append: AppendMessage) -> bool:
     return not append.key.is_entity and pb.HistoryEvent.FromString(append.payload).executionTerminated.recurse
 
 
-def _turns(loaded: LoadedInstance | LoadedEntity) -> int:
+def _turns(loaded: Loaded) -> int:
     return loaded.entity.turn if isinstance(loaded, LoadedEntity) else loaded.instance.turn
