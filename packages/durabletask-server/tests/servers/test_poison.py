@@ -6,7 +6,7 @@ import pytest
 from durabletask_backend.memory import MemoryBackend
 from durabletask_backend.values import RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
-from durabletask_server import orchestrations
+from durabletask_server.engine import orchestration
 from durabletask_server.settings import Settings
 
 from .answers import DONE, schedule
@@ -67,7 +67,7 @@ async def test_an_answer_that_the_engine_cannot_decide_leaves_no_instance_stuck(
         turn = await server.next()
 
         with monkeypatch.context() as patched:
-            patched.setattr(orchestrations.orchestration, "decide", broken)
+            patched.setattr(orchestration, "decide", broken)
 
             with pytest.raises(RuntimeError, match="a defect"):
                 await server.answer(turn, DONE)

@@ -77,6 +77,8 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     # A stream is dead when its pings go unanswered, and never because an item takes long.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Without it, gRPC waits a minute for an answer, whatever the line above says.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
