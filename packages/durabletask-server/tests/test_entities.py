@@ -12,12 +12,14 @@ from uuid import uuid4
 import grpc
 import pytest
 from durabletask_backend.memory import MemoryBackend
+from durabletask_backend.values import EntityLock
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
+from durabletask_server.engine import locks
 from durabletask_server.service.sidecar import SERVER_OPTIONS, attach
 from durabletask_server.service.workitems import BATCH_ENTITIES
 from durabletask_server.settings import Settings
-from durabletask_server.taskhub import TaskHubWorker
+from durabletask_server.taskhub import DEFAULT_HUB, TaskHubWorker
 from durabletask_server.testing import ManualClock
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
@@ -429,6 +431,29 @@ async def test_cleaning_up_removes_what_is_empty_and_nothing_else(sidecar: Sidec
     async with work(sidecar) as stream:
         sidecar.clock.advance(86_400_000_000)
         assert (await item(stream)).entityRequestV2.instanceId == "@counter@later"
+
+
+async def test_cleaning_up_releases_the_locks_of_those_who_are_gone(sidecar: Sidecar) -> None:
+    lock = EntityLock(instance_id="gone", execution_id="e", section_id="s")
+    asked = pb.CleanEntityStorageRequest(releaseOrphanedLocks=True)
+
+    async with work(sidecar) as stream:
+        # The second entity is busy, so that the request waits there, and the first one stays locked.
+        await sidecar.stub.SignalEntity(signal(entity="@counter@b"))
+        await item(stream)
+        await sidecar.hub.entities.send(locks.request(DEFAULT_HUB, lock, (COUNTER, "@counter@b"), sidecar.clock.now()))
+
+        while not (held := await metadata(sidecar)).entity.HasField("lockedBy"):
+            pass
+
+        await sidecar.stub.SignalEntity(signal("free"))
+        first = await sidecar.stub.CleanEntityStorage(asked)
+        batch = await item(stream)
+        second = await sidecar.stub.CleanEntityStorage(asked)
+
+    assert held.entity.lockedBy.value == "gone"
+    assert (first.orphanedLocksReleased, second.orphanedLocksReleased) == (1, 0)
+    assert operations(batch) == ["free"]
 
 
 async def test_entities_are_no_orchestrations(sidecar: Sidecar) -> None:

@@ -159,9 +159,9 @@ class ActivityProcessor:
         for task in self._spare(tasks):
             self._dispatcher.add(self._keep(task))
 
-    def drop(self, instance: InstanceKey, *, keep: str | None = None) -> None:
-        """An instance's tasks are not open any more, but those of the generation `keep`."""
-        for key in [key for key in self._by_instance.get(instance, ()) if key.execution_id != keep]:
+    def drop(self, instance: InstanceKey) -> None:
+        """An instance's tasks are not open any more."""
+        for key in list(self._by_instance.get(instance, ())):
             self._forget(key)
 
         self._dispatcher.drop(Kind.ACTIVITY, instance, lambda item: not self._is_open(item))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from durabletask_backend.values import Entity, InstanceKey
+from durabletask_backend.values import Entity
 from durabletask_protos import orchestrator_service_pb2 as pb
 
 from durabletask_server.engine.entity import Operations, waits_for_lock
@@ -195,8 +195,3 @@ class LiveEntity(Resident):
     def withdraw(self) -> None:
         """See `Resident.withdraw`."""
         self._processor.withdraw(self)
-
-
-def entity_name(key: InstanceKey) -> str:
-    """The name of an entity, which stands before its own key in its id: `@name@key`."""
-    return key.instance_id[1:].partition("@")[0]

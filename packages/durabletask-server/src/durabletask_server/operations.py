@@ -18,7 +18,7 @@ from durabletask_server.engine.entity import EntityDecision, Operations, Step
 from durabletask_server.engine.ids import NewId
 from durabletask_server.engine.turn import NoTurn
 from durabletask_server.journal import Journal
-from durabletask_server.live import LiveEntity, entity_name
+from durabletask_server.live import LiveEntity
 from durabletask_server.residency import Residency
 from durabletask_server.resident import Phase, Resident, TurnItem
 from durabletask_server.settings import Settings
@@ -78,7 +78,7 @@ class OperationProcessor:
         self._turns.take_back(resident)
 
     def _make_ready(self, resident: LiveEntity, *, front: bool = False) -> None:
-        self._turns.ready(resident, TurnItem(Kind.ENTITY, entity_name(resident.key), None, resident, self), front=front)
+        self._turns.ready(resident, TurnItem(Kind.ENTITY, resident.key.entity_name, None, resident, self), front=front)
 
     def hand_out(self, item: TurnItem, stream: WorkerStream) -> bytes | None:
         """Take a batch of operations for a worker. None: it is void, or there is nothing to take."""

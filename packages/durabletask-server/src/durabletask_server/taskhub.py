@@ -136,10 +136,6 @@ class TaskHubWorker:
         except KeyError:
             raise HubMissingError(hub) from None
 
-    def hub_exists(self, hub: str) -> bool:
-        """Whether a hub exists, as far as this server knows; see `find_hub`."""
-        return hub in self._signers
-
     async def find_hub(self, hub: str) -> bool:
         """Whether a hub exists; another server may have created it."""
         if hub not in self._signers and self.backend.shared:

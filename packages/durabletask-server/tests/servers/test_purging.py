@@ -6,7 +6,6 @@ import pytest
 from durabletask_backend.errors import StorageFailedError
 from durabletask_backend.memory import MemoryBackend
 from durabletask_backend.testing import FaultyBackend
-from durabletask_server.engine.entity import PURGED
 
 from .answers import DONE, call_entity, child, signals
 from .cluster import SECOND, cluster, key, settle
@@ -62,7 +61,7 @@ async def test_who_has_called_an_entity_that_is_purged_is_told_that_it_is_gone()
 
     assert called.HasField("entityRequestV2")
     assert told.requestId == "call-1"
-    assert told.failureDetails.errorType == PURGED
+    assert told.failureDetails.errorType == "EntityPurged"
 
 
 async def test_an_entity_whose_purge_failed_goes_on() -> None:
