@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from durabletask_backend.errors import StorageFailedError
 from durabletask_backend.memory import MemoryBackend
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
@@ -20,9 +22,9 @@ START = pb.CreateInstanceRequest(instanceId="i", name="orchestrator")
 SCHEDULE = pb.OrchestratorAction(id=0, scheduleTask=pb.ScheduleTaskAction(name="activity"))
 
 
-@pytest.fixture
-async def stub() -> AsyncIterator[TaskHubSidecarServiceAsyncStub]:
-    hub = TaskHubWorker(MemoryBackend())
+@asynccontextmanager
+async def serving(backend: MemoryBackend) -> AsyncIterator[TaskHubSidecarServiceAsyncStub]:
+    hub = TaskHubWorker(backend)
     await hub.start()
     server = grpc.aio.server()
     attach(server, hub)
@@ -35,6 +37,12 @@ async def stub() -> AsyncIterator[TaskHubSidecarServiceAsyncStub]:
     await hub.drain(0)
     await server.stop(None)
     await hub.close()
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[TaskHubSidecarServiceAsyncStub]:
+    async with serving(MemoryBackend()) as stub:
+        yield stub
 
 
 def of(name: str) -> tuple[tuple[str, str], ...]:
@@ -155,6 +163,28 @@ async def test_deleting_the_default_hub_empties_it(stub: TaskHubSidecarServiceAs
 
     await stub.StartInstance(START)
     assert await exists(stub, "default")
+
+
+class Undeletable(MemoryBackend):
+    """Fails to delete a hub."""
+
+    async def delete_hub(self, hub: str) -> bool:
+        raise StorageFailedError("told to fail")
+
+
+@pytest.mark.parametrize("name", ["blue", "default"])
+async def test_a_hub_that_could_not_be_deleted_is_still_there_with_all_that_is_in_it(name: str) -> None:
+    async with serving(Undeletable()) as stub:
+        await create(stub, name)
+        await stub.StartInstance(START, metadata=of(name))
+        await refused(stub.DeleteTaskHub(pb.DeleteTaskHubRequest(), metadata=of(name)))
+        is_there = await exists(stub, name)
+        stream = stub.GetWorkItems(pb.GetWorkItemsRequest(), metadata=of(name))
+        request = (await item(stream)).orchestratorRequest
+        stream.cancel()
+
+    assert is_there
+    assert request.instanceId == "i"
 
 
 @pytest.mark.parametrize("call", ["CreateTaskHub", "GetInstance"])

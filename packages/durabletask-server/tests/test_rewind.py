@@ -232,6 +232,17 @@ async def test_an_instance_can_be_rewound_twice(worker: Worker) -> None:
     assert kinds(await worker.history("i")).count("executionRewound") == 2
 
 
+async def test_an_instance_that_was_rewound_can_be_terminated_before_its_next_turn_is_answered(worker: Worker) -> None:
+    await failed(worker, "i")
+    await worker.rewind("i")
+    item = await worker.item()
+    await worker.stub.TerminateInstance(pb.TerminateRequest(instanceId="i", output=StringValue(value="stop")))
+    request = pb.GetInstanceRequest(instanceId="i", getInputsAndOutputs=True)
+    state = (await worker.stub.WaitForInstanceCompletion(request, timeout=10)).orchestrationState
+    assert item.orchestratorRequest.instanceId == "i"
+    assert (state.orchestrationStatus, state.output.value) == (pb.ORCHESTRATION_STATUS_TERMINATED, "stop")
+
+
 async def test_only_orchestrations_that_have_failed_are_rewound(worker: Worker) -> None:
     code, details = await refused(worker.rewind("nobody"))
     assert code is grpc.StatusCode.NOT_FOUND

@@ -25,6 +25,7 @@ from durabletask_server.engine import entity, events, lifecycle, orchestration
 from durabletask_server.engine.entity import EntityDecision, Operations, Step
 from durabletask_server.engine.framing import NEW_EVENT, frames
 from durabletask_server.engine.orchestration import Decision
+from durabletask_server.engine.rewind import Found, rewind
 from durabletask_server.engine.state import State, fold
 from durabletask_server.engine.turn import Letter, NoTurn, open_letter, take
 
@@ -101,6 +102,14 @@ class EntityWorld:
 
     def terminate(self, instance_id: str) -> Outcome:
         return self.commit(lifecycle.request_termination(HUB, pb.TerminateRequest(instanceId=instance_id), self.now))
+
+    def rewind(self, instance_id: str) -> Outcome:
+        loaded = self._load(instance_id)
+        assert isinstance(loaded, LoadedInstance)
+        key = loaded.instance.key
+        found = Found(instance=loaded.instance, history=loaded.history)
+
+        return self.commit(rewind(key, {key: found}, None, self.now, self.new_id))
 
     def raise_event(self, instance_id: str, name: str) -> Outcome:
         return self.commit(

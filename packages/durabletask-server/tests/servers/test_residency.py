@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
 
 from durabletask_backend.memory import MemoryBackend
-from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.settings import Settings
-from durabletask_sqlite.backend import SqliteBackend
 
 from .answers import DONE, signals
-from .cluster import SECOND, Server, cluster
+from .cluster import SECOND, cluster
 from .loading import SlowReader
 
 ENTITY = "@entity@1"
@@ -34,33 +30,6 @@ async def test_a_delayed_signal_that_is_committed_while_its_entity_is_loaded_is_
 
     assert signals(first) == ["now"]
     assert signals(second) == ["later"]
-
-
-async def test_no_delayed_signal_is_lost_on_sqlite_where_large_states_are_read_beside_the_writer(
-    tmp_path: Path,
-) -> None:
-    entities = [f"@entity@{number}" for number in range(20)]
-    # No entity stays in memory.
-    settings = Settings(resident_bytes=1)
-
-    async with cluster() as servers:
-        server = await servers.server(SqliteBackend(tmp_path / "hub.sqlite3", synchronous="OFF"), settings)
-        server.connect()
-
-        for entity in entities:
-            await server.signal(entity, "create")
-            await server.operate(await server.next(), "x" * 1_000_000)
-
-        due = servers.clock.now() + 10 * SECOND
-        await asyncio.gather(*(server.signal(entity, "now") for entity in entities))
-        await asyncio.gather(*(server.signal(entity, "later", due=due) for entity in entities))
-        at_once = await _operated(server, len(entities))
-        servers.clock.advance(10 * SECOND)
-        later = await _operated(server, len(entities))
-
-    assert [signals(item) for item in at_once] == [["now"]] * len(entities)
-    assert [signals(item) for item in later] == [["later"]] * len(entities)
-    assert {item.entityRequestV2.instanceId for item in later} == set(entities)
 
 
 async def test_what_is_ready_leaves_memory_while_it_has_no_worker_and_comes_back_for_one() -> None:
@@ -86,11 +55,23 @@ async def test_what_is_ready_leaves_memory_while_it_has_no_worker_and_comes_back
     assert done == ids
 
 
-async def _operated(server: Server, count: int) -> Sequence[pb.WorkItem]:
-    items = []
+async def test_what_is_larger_than_the_memory_of_all_is_done_all_the_same() -> None:
+    entities = {f"@entity@{number}" for number in range(3)}
 
-    for _ in range(count):
-        items.append(await server.next())
-        await server.operate(items[-1], "small")
+    async with cluster() as servers:
+        server = await servers.server(MemoryBackend(), Settings(resident_bytes=1))
+        server.connect()
 
-    return items
+        for entity in sorted(entities):
+            await server.signal(entity, "create")
+            await server.operate(await server.next(), "x" * 1_000_000)
+
+        await asyncio.gather(*(server.signal(entity, "go on") for entity in entities))
+        done = {}
+
+        for _ in entities:
+            item = await server.next()
+            done[item.entityRequestV2.instanceId] = len(item.entityRequestV2.entityState.value)
+            await server.operate(item, "small")
+
+    assert done == dict.fromkeys(entities, 1_000_000)
