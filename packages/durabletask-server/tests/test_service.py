@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
 from durabletask_server.service.sidecar import SERVER_OPTIONS, attach
 from durabletask_server.taskhub import TaskHubWorker
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.wrappers_pb2 import StringValue
 
@@ -329,6 +331,23 @@ async def test_a_wait_for_an_instance_that_is_purged_ends(sidecar: Sidecar) -> N
 
     assert purged.deletedInstanceCount == 1
     assert not found.exists
+
+
+async def test_a_purge_that_may_take_no_longer_says_that_there_is_more(sidecar: Sidecar) -> None:
+    ids = [f"i{number}" for number in range(250)]
+    await asyncio.gather(*(sidecar.stub.StartInstance(start(each)) for each in ids))
+    await asyncio.gather(*(sidecar.stub.TerminateInstance(pb.TerminateRequest(instanceId=each)) for each in ids))
+    await asyncio.gather(
+        *(sidecar.stub.WaitForInstanceCompletion(pb.GetInstanceRequest(instanceId=each)) for each in ids)
+    )
+    hurried = pb.PurgeInstancesRequest(purgeInstanceFilter=pb.PurgeInstanceFilter(timeout=Duration()))
+    first = await sidecar.stub.PurgeInstances(hurried)
+    rest = await sidecar.stub.PurgeInstances(pb.PurgeInstancesRequest(purgeInstanceFilter=pb.PurgeInstanceFilter()))
+
+    assert 0 < first.deletedInstanceCount < 250
+    assert not first.isComplete.value
+    assert first.deletedInstanceCount + rest.deletedInstanceCount == 250
+    assert rest.isComplete.value
 
 
 async def test_a_termination_needs_no_worker_and_takes_the_turn_from_one(sidecar: Sidecar) -> None:
