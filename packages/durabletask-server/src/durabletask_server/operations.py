@@ -84,17 +84,7 @@ class OperationProcessor:
         """Take a batch of operations for a worker. None: it is void, or there is nothing to take."""
         resident = _entity(item.resident)
 
-        if resident.item is not item or resident.phase is not Phase.READY:
-            return None
-
-        try:
-            return self._take(resident, item, stream)
-        except Exception:
-            log.exception("operations of entity %s cannot be handed out", resident.key.instance_id)
-            self.withdraw(resident)
-            self._turns.give_back(resident, resident.wake)
-
-            return None
+        return self._turns.hand_out(item, lambda: self._take(resident, item, stream), resident.wake)
 
     def _take(self, resident: LiveEntity, item: TurnItem, stream: WorkerStream) -> bytes | None:
         operations = entity.take(resident.entity, resident.letters(), self._clock.now())
@@ -152,10 +142,8 @@ class OperationProcessor:
         """A worker gives a batch back. It is offered again after a while that grows."""
         resident = self._held(key, attempt)
 
-        if resident is not None and resident.item is not None:
-            resident.avoid = None if resident.item.stream is None else resident.item.stream.number
-            self.withdraw(resident)
-            self._turns.give_back(resident, resident.wake)
+        if resident is not None:
+            self._turns.abandon(resident, resident.wake)
 
     async def complete(self, key: InstanceKey, attempt: str, result: pb.EntityBatchResult) -> None:
         """Decide and commit a batch as its worker answers.

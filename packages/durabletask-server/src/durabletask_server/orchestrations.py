@@ -149,17 +149,7 @@ class OrchestrationProcessor:
         """Take a turn for a worker. None: it is void, or there is nothing to take."""
         resident = _orchestration(item.resident)
 
-        if resident.item is not item or resident.phase is not Phase.READY:
-            return None
-
-        try:
-            return self._take(resident, item, stream)
-        except Exception:
-            log.exception("a turn of instance %s cannot be handed out", resident.key.instance_id)
-            self.withdraw(resident)
-            self._turns.give_back(resident, lambda: self._paused(resident))
-
-            return None
+        return self._turns.hand_out(item, lambda: self._take(resident, item, stream), lambda: self._paused(resident))
 
     def _take(self, resident: LiveOrchestration, item: TurnItem, stream: WorkerStream) -> bytes | None:
         turn = take(resident.state, resident.letters(), self._clock.now())
@@ -234,13 +224,8 @@ class OrchestrationProcessor:
         """A worker gives a turn back. It is offered again after a while that grows; a termination does not wait for that."""
         resident = self._held(key, attempt)
 
-        if resident is None or resident.item is None:
-            return
-
-        resident.avoid = None if resident.item.stream is None else resident.item.stream.number
-        resident.prefer = None
-        self.withdraw(resident)
-        self._turns.give_back(resident, lambda: self._paused(resident))
+        if resident is not None:
+            self._turns.abandon(resident, lambda: self._paused(resident))
 
     async def complete(self, key: InstanceKey, attempt: str, response: pb.OrchestratorResponse) -> None:
         """Decide and commit a turn as its worker answers.

@@ -101,6 +101,36 @@ class Turns:
 
         return item is not None and resident.phase is Phase.OUT and attempt in ("", item.attempt)
 
+    def hand_out(self, item: TurnItem, take: Callable[[], bytes | None], over: Callable[[], None]) -> bytes | None:
+        """Take a turn for a worker, if it is still to be had. One that cannot be taken is ready again after a while.
+
+        Args:
+            item: The turn.
+            take: Takes it; None: there is nothing to take.
+            over: Called when the while is over.
+        """
+        resident = item.resident
+
+        if resident.item is not item or resident.phase is not Phase.READY:
+            return None
+
+        try:
+            return take()
+        except Exception:
+            log.exception("a turn of %s cannot be handed out", resident.key.instance_id)
+            resident.withdraw()
+            self.give_back(resident, over)
+
+            return None
+
+    def abandon(self, resident: Resident, over: Callable[[], None]) -> None:
+        """A worker gives an instance's turn back; rather another one gets it, after a while that grows."""
+        stream = None if resident.item is None else resident.item.stream
+        resident.avoid = None if stream is None else stream.number
+        resident.prefer = None
+        resident.withdraw()
+        self.give_back(resident, over)
+
     def give_back(self, resident: Resident, over: Callable[[], None]) -> None:
         """A worker gives an instance's turn back, which `withdraw` has taken; it is ready again after a while that grows."""
         delay = self._settings.backoff(resident.abandoned)
