@@ -167,7 +167,8 @@ class Dispatcher:
             if lanes:
                 lanes.match(_hand_out)
 
-        if self.on_hungry is not None and any(not lanes and self.free(kind) > 0 for kind, lanes in self._ready.items()):
+        # What is ready still, though there is room, nobody wants.
+        if self.on_hungry is not None and any(self.free(kind) > 0 for kind in Kind):
             self.on_hungry()
 
 
