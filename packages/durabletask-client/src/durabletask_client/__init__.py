@@ -2,6 +2,8 @@
 
 from durabletask_client.channel import ChannelOptions
 from durabletask_client.client import AsyncTaskHubGrpcClient
+from durabletask_client.connection import ConnectionSettings
+from durabletask_client.entities import CleanEntityStorageResult, EntityInstanceId, EntityMetadata, EntityQuery
 from durabletask_client.errors import (
     ClientClosedError,
     DurableTaskClientError,
@@ -10,13 +12,20 @@ from durabletask_client.errors import (
     OrchestrationFailedError,
     OrchestrationNotFoundError,
     OrchestrationStatusError,
+    OrchestrationTerminatedError,
     RequestFailedError,
     ServerUnavailableError,
     UnsupportedRequestError,
 )
+from durabletask_client.failures import (
+    DefaultFailureConverter,
+    FailureConverter,
+    FailureDetails,
+    MappedFailureConverter,
+    NonRetryableError,
+)
 from durabletask_client.history import HistoryEvent
 from durabletask_client.models import (
-    FailureDetails,
     OrchestrationIdReusePolicy,
     OrchestrationQuery,
     OrchestrationState,
@@ -26,13 +35,20 @@ from durabletask_client.models import (
 )
 from durabletask_client.serialization import DataConverter, JsonDataConverter
 from durabletask_client.sync import TaskHubGrpcClient
+from durabletask_client.tls import TlsOptions
 
 __all__ = [
     # the clients
     "AsyncTaskHubGrpcClient",
     "ChannelOptions",
+    "ConnectionSettings",
     "TaskHubGrpcClient",
+    "TlsOptions",
     # what they ask and learn
+    "CleanEntityStorageResult",
+    "EntityInstanceId",
+    "EntityMetadata",
+    "EntityQuery",
     "FailureDetails",
     "HistoryEvent",
     "OrchestrationIdReusePolicy",
@@ -44,7 +60,11 @@ __all__ = [
     # payloads
     "DataConverter",
     "JsonDataConverter",
-    # errors
+    # errors, and how they travel
+    "DefaultFailureConverter",
+    "FailureConverter",
+    "MappedFailureConverter",
+    "NonRetryableError",
     "ClientClosedError",
     "DurableTaskClientError",
     "InvalidRequestError",
@@ -52,6 +72,7 @@ __all__ = [
     "OrchestrationFailedError",
     "OrchestrationNotFoundError",
     "OrchestrationStatusError",
+    "OrchestrationTerminatedError",
     "RequestFailedError",
     "ServerUnavailableError",
     "UnsupportedRequestError",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
 from durabletask_protos import orchestrator_service_pb2 as pb
 from google.protobuf import duration_pb2, timestamp_pb2, wrappers_pb2
 
+from durabletask_client.entities import EntityInstanceId
 from durabletask_client.errors import InvalidRequestError
 from durabletask_client.models import OrchestrationIdReusePolicy, OrchestrationStatus
 
@@ -17,17 +18,29 @@ Input = TypeVar("Input")
 Orchestrator: TypeAlias = Callable[[Any, Input], object] | Callable[[Any], object] | str
 """What to start: the orchestrator's function, with or without an input, or its name."""
 
+Operation: TypeAlias = Callable[[Any, Input], object] | Callable[[Any], object] | str
+"""What to ask of an entity: a method of its class, with or without an input, or its name."""
 
-def orchestrator_name(orchestrator: Orchestrator[Any]) -> str:
-    if isinstance(orchestrator, str):
-        return text("orchestrator", orchestrator)
 
-    name = getattr(orchestrator, "__durabletask_name__", None) or getattr(orchestrator, "__name__", None)
+def name_of(argument: str, function: Callable[..., object] | str) -> str:
+    if isinstance(function, str):
+        return text(argument, function)
+
+    name = getattr(function, "__durabletask_name__", None) or getattr(function, "__name__", None)
 
     if not isinstance(name, str) or name == "<lambda>":
-        raise InvalidRequestError(f"orchestrator: {orchestrator!r} has no name; pass the name it is registered under")
+        raise InvalidRequestError(f"{argument}: {function!r} has no name; pass the name it is registered under")
 
     return name
+
+
+def entity_id(argument: str, value: object) -> str:
+    if not isinstance(value, EntityInstanceId):
+        raise InvalidRequestError(
+            f"{argument}: {value!r} is no EntityInstanceId; make one, as in EntityInstanceId('counter', 'main')"
+        )
+
+    return str(value)
 
 
 def text(argument: str, value: object) -> str:
@@ -46,13 +59,11 @@ def timestamp(argument: str, moment: datetime | None) -> timestamp_pb2.Timestamp
     if moment is None:
         return None
 
-    if moment.utcoffset() is None:
-        raise InvalidRequestError(
-            f"{argument}: {moment} has no time zone; use an aware datetime, such as datetime.now(UTC)"
-        )
+    if not isinstance(moment, datetime):
+        raise InvalidRequestError(f"{argument}: {moment!r} is no datetime; give one, such as datetime.now(UTC)")
 
     proto = timestamp_pb2.Timestamp()
-    proto.FromDatetime(moment)
+    proto.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
     return proto
 
@@ -96,3 +107,12 @@ def count(argument: str, number: int | None) -> int:
         raise InvalidRequestError(f"{argument}: {number} is not between 1 and {2**31 - 1}")
 
     return number or 0
+
+
+def seconds(argument: str, length: float | None) -> float | None:
+    if length is not None and not length > 0:
+        raise InvalidRequestError(
+            f"{argument}: {length} is not a positive number of seconds; None waits for as long as it takes"
+        )
+
+    return length

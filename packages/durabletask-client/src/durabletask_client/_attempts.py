@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import grpc
 
+from durabletask_client import _arguments as arguments
 from durabletask_client.backoff import Backoff
 from durabletask_client.calls import Call, Repeat
-from durabletask_client.errors import InvalidRequestError
 
 Response = TypeVar("Response")
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ class Attempts:
     Args:
         call: The call.
         patience: Seconds for which a call with `Repeat.BRIEFLY` is tried.
-        timeout: Seconds for which the caller wants to wait; None for as long as it takes.
+        timeout: Seconds that the call may take with all its tries; None for as long as it takes.
         clock: Gives seconds that only grow.
         backoff: How long to pause.
 
@@ -58,13 +58,13 @@ class Attempts:
         clock: Callable[[], float] = time.monotonic,
         backoff: Backoff = _BACKOFF,
     ) -> None:
-        if timeout is not None and not timeout > 0:
-            raise InvalidRequestError(f"timeout: {timeout} is not a positive number of seconds; None waits without end")
+        arguments.seconds("timeout", timeout)
 
         now = clock()
         self._call = call
         self._timeout = timeout
-        self._end = now + (patience if call.repeat is Repeat.BRIEFLY else inf if timeout is None else timeout)
+        self._deadline = now + (inf if timeout is None else timeout)
+        self._end = min(self._deadline, now + patience) if call.repeat is Repeat.BRIEFLY else self._deadline
         self._clock = clock
         self._backoff = backoff
         self._began = now
@@ -78,7 +78,7 @@ class Attempts:
         """
         self._began = self._clock()
 
-        remaining = max(0.0, self._end - self._began)
+        remaining = max(0.0, self._deadline - self._began)
 
         return None if self._timeout is None or remaining > _LONGEST_DEADLINE else remaining
 
@@ -97,12 +97,12 @@ class Attempts:
         """
         code, now = error.code(), self._clock()
         waits = self._call.repeat is Repeat.UNTIL_TIMEOUT and code in _WAIT_GOES_ON
+        insists = self._call.repeat is Repeat.BRIEFLY and code is grpc.StatusCode.UNAVAILABLE and now < self._end
+        expired = code is grpc.StatusCode.DEADLINE_EXCEEDED and self._timeout is not None
 
-        if waits and now >= self._end:
+        if now >= self._deadline if waits else expired:
             last = "" if code is grpc.StatusCode.DEADLINE_EXCEEDED else f"; at last: {error.details()} ({code.name})"
             raise TimeoutError(f"{self._call} took longer than {self._timeout} s{last}") from error
-
-        insists = self._call.repeat is Repeat.BRIEFLY and code is grpc.StatusCode.UNAVAILABLE and now < self._end
 
         if not (waits or insists):
             raise self._call.refusal(code, error.details()) from error

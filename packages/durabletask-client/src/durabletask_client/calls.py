@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -21,10 +21,11 @@ from durabletask_client.errors import (
     UnsupportedRequestError,
 )
 
-__all__ = ["MUST_BE_FREE", "MUST_EXIST", "Call", "Repeat"]
+__all__ = ["MUST_BE_FREE", "MUST_EXIST", "Batch", "Call", "Repeat"]
 
 Response = TypeVar("Response")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 class Repeat(Enum):
@@ -53,12 +54,15 @@ class Call(Generic[Response, Result]):
     repeat: Repeat = Repeat.NEVER
     """Whether it may be sent again."""
     instance_id: str | None = None
-    """The orchestration that it is about, if about one."""
+    """The orchestration or the entity that it is about, if about one."""
     refusals: Mapping[grpc.StatusCode, type[RequestFailedError]] = field(default_factory=dict)
     """What a status means for this call in particular."""
 
     def __str__(self) -> str:
-        return self.rpc if self.instance_id is None else f"{self.rpc} of orchestration {self.instance_id!r}"
+        if self.instance_id is None:
+            return self.rpc
+
+        return f"{self.rpc} of {'entity' if self.instance_id.startswith('@') else 'orchestration'} {self.instance_id!r}"
 
     def refusal(self, code: grpc.StatusCode, details: str | None) -> DurableTaskClientError | TimeoutError:
         """Translate an error of gRPC into one of ours.
@@ -79,6 +83,15 @@ class Call(Generic[Response, Result]):
             return InvalidRequestError(message)
 
         return self.refusals.get(code, _REFUSALS.get(code, RequestFailedError))(message, code, self.instance_id)
+
+
+class Batch(NamedTuple, Generic[Item]):
+    """What one call of several gives."""
+
+    items: Sequence[Item]
+    """Its part of the whole."""
+    following: Call[Any, Batch[Item]] | None
+    """The call that gives the next part; None after the last one."""
 
 
 _REFUSALS: Mapping[grpc.StatusCode, type[RequestFailedError]] = {

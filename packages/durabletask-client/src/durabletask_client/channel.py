@@ -12,12 +12,16 @@ from durabletask_client.errors import InvalidRequestError
 
 __all__ = [
     "DEFAULT_HOST_ADDRESS",
+    "CallMetadata",
     "ChannelOptions",
     "Metadata",
     "MetadataSource",
+    "Target",
+    "TokenSource",
     "call_metadata",
     "create_async_channel",
     "create_channel",
+    "resolve",
 ]
 
 DEFAULT_HOST_ADDRESS = "localhost:4001"
@@ -29,6 +33,13 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 MetadataSource: TypeAlias = Metadata | Callable[[], Metadata]
 """Metadata that stays the same, or a function that gives it anew for each call, as tokens that expire need. The function must
 not block, and may be called from several threads."""
+
+TokenSource: TypeAlias = str | Callable[[], str]
+"""A bearer token, or a function that gives the one for the next call. The function must not block, and may be called from several
+threads."""
+
+CallMetadata: TypeAlias = Callable[[], tuple[tuple[str, str | bytes], ...]]
+"""Gives what goes along with the next call."""
 
 _UNLIMITED = -1
 
@@ -76,12 +87,23 @@ def _length(limit: int | None) -> int:
     return _UNLIMITED if limit is None else limit
 
 
-class _Target(NamedTuple):
+class Target(NamedTuple):
+    """Where a channel goes, and how it is protected."""
+
     address: str
+    """The target, as gRPC names it."""
     credentials: grpc.ChannelCredentials | None
+    """What protects it; None for plain text."""
 
 
-def _target(host_address: str | None, secure_channel: bool, credentials: grpc.ChannelCredentials | None) -> _Target:
+def resolve(host_address: str | None, secure_channel: bool, credentials: grpc.ChannelCredentials | None) -> Target:
+    """Say where a channel goes, without making one.
+
+    Arguments and errors are those of `create_channel`.
+
+    Returns:
+        The target.
+    """
     address = DEFAULT_HOST_ADDRESS if host_address is None else host_address.strip()
     scheme, separator, rest = address.partition("://")
     tls = secure_channel or credentials is not None
@@ -101,7 +123,7 @@ def _target(host_address: str | None, secure_channel: bool, credentials: grpc.Ch
             f"host_address: {host_address!r} names no host; give one such as {DEFAULT_HOST_ADDRESS!r}"
         )
 
-    return _Target(address, (credentials or grpc.ssl_channel_credentials()) if tls else None)
+    return Target(address, (credentials or grpc.ssl_channel_credentials()) if tls else None)
 
 
 def create_channel(
@@ -126,7 +148,7 @@ def create_channel(
     Raises:
         InvalidRequestError: `host_address` names no host, or contradicts the arguments for TLS.
     """
-    address, effective = _target(host_address, secure_channel, credentials)
+    address, effective = resolve(host_address, secure_channel, credentials)
     arguments = (options or ChannelOptions()).arguments()
 
     if effective is None:
@@ -149,7 +171,7 @@ def create_async_channel(
     Returns:
         The channel; who asked for it closes it.
     """
-    address, effective = _target(host_address, secure_channel, credentials)
+    address, effective = resolve(host_address, secure_channel, credentials)
     arguments = (options or ChannelOptions()).arguments()
 
     if effective is None:
@@ -159,22 +181,42 @@ def create_async_channel(
 
 
 def call_metadata(
-    metadata: MetadataSource | None = None, *, taskhub: str | None = None
-) -> Callable[[], tuple[tuple[str, str | bytes], ...]]:
+    metadata: MetadataSource | None = None, *, taskhub: str | None = None, token: TokenSource | None = None
+) -> CallMetadata:
     """Join what the user wants to go along with each call and what the protocol knows.
 
     Args:
         metadata: The user's metadata.
         taskhub: The task hub that the calls are for; None for the server's default hub.
+        token: What the caller proves with who it is, sent as `authorization: Bearer …`; None for nothing.
 
     Returns:
-        A function that gives the metadata for the next call.
+        A function that gives the metadata for the next call. It raises `InvalidRequestError` if a function gave no token.
+
+    Raises:
+        InvalidRequestError: `token` is none.
     """
     hub: tuple[tuple[str, str | bytes], ...] = () if taskhub is None else (("taskhub", taskhub),)
 
-    if callable(metadata):
-        return lambda: (*hub, *metadata())
+    if token is not None and not callable(token):
+        hub, token = (*hub, _authorization(token)), None
 
-    fixed = (*hub, *(metadata or ()))
+    if token is None and not callable(metadata):
+        fixed = (*hub, *(metadata or ()))
 
-    return lambda: fixed
+        return lambda: fixed
+
+    def anew() -> tuple[tuple[str, str | bytes], ...]:
+        bearer = () if token is None else (_authorization(token()),)
+
+        return (*hub, *bearer, *(metadata() if callable(metadata) else metadata or ()))
+
+    return anew
+
+
+def _authorization(token: object) -> tuple[str, str]:
+    # gRPC's own complaint would show it.
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token or not token:
+        raise InvalidRequestError("token: it is no token; give one, without 'Bearer' before it and without any space")
+
+    return "authorization", f"Bearer {token}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import grpc
 
-    from durabletask_client.models import FailureDetails
+    from durabletask_client.failures import FailureDetails
 
 __all__ = [
     "ClientClosedError",
@@ -17,6 +17,7 @@ __all__ = [
     "OrchestrationFailedError",
     "OrchestrationNotFoundError",
     "OrchestrationStatusError",
+    "OrchestrationTerminatedError",
     "RequestFailedError",
     "ServerUnavailableError",
     "UnsupportedRequestError",
@@ -46,6 +47,23 @@ class OrchestrationFailedError(DurableTaskClientError):
         return type(self), (self.instance_id, self.failure_details)
 
 
+class OrchestrationTerminatedError(DurableTaskClientError):
+    """An orchestration was ended from outside, and has no result: terminated, canceled, or purged while it was waited for.
+
+    Args:
+        instance_id: The orchestration.
+        how: How it ended, as in "ended as TERMINATED".
+    """
+
+    def __init__(self, instance_id: str, how: str) -> None:
+        super().__init__(f"orchestration {instance_id!r} {how}")
+        self.instance_id = instance_id
+        self.how = how
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.instance_id, self.how)
+
+
 class ClientClosedError(DurableTaskClientError):
     """The client was closed; make another one."""
 
@@ -60,7 +78,7 @@ class RequestFailedError(DurableTaskClientError):
     Args:
         message: What was asked, and the server's own words.
         code: The gRPC status.
-        instance_id: The orchestration that the request was about, if about one.
+        instance_id: The orchestration or the entity that the request was about, if about one.
     """
 
     def __init__(self, message: str, code: grpc.StatusCode, instance_id: str | None = None) -> None:

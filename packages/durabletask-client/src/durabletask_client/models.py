@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from durabletask_protos import orchestrator_service_pb2 as pb
-from google.protobuf import json_format, struct_pb2, timestamp_pb2, wrappers_pb2
+from google.protobuf import timestamp_pb2
 
 from durabletask_client.errors import OrchestrationFailedError
+from durabletask_client.failures import FailureDetails
 from durabletask_client.serialization import DataConverter, JsonDataConverter
 
 __all__ = [
-    "FailureDetails",
-    "JsonValue",
     "OrchestrationIdReusePolicy",
     "OrchestrationQuery",
     "OrchestrationState",
@@ -26,14 +24,8 @@ __all__ = [
     "PurgeInstancesResult",
 ]
 
-JsonValue: TypeAlias = "Mapping[str, JsonValue] | Sequence[JsonValue] | str | float | bool | None"
-"""What JSON can say, in plain Python."""
-
 T = TypeVar("T")
 Item = TypeVar("Item")
-
-_DEEPEST_CAUSE = 20
-"""How many causes go along with a failure; protobuf refuses messages that are nested 100 deep."""
 
 
 class OrchestrationStatus(Enum):
@@ -70,99 +62,6 @@ _TERMINAL = frozenset(
         OrchestrationStatus.TERMINATED,
     }
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureDetails:
-    """Why an orchestration or a task failed, as its worker reported it: the protocol's `TaskFailureDetails`."""
-
-    message: str
-    """The error's own text."""
-    error_type: str
-    """The error's type in the language of the worker; from Python `module.Class`, as in `builtins.ValueError`."""
-    stack_trace: str | None = None
-    """Where it was raised, in the form of the worker's language."""
-    inner: FailureDetails | None = None
-    """The cause, as deep as it goes."""
-    is_non_retriable: bool = False
-    """Whether retry policies give up at once."""
-    properties: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
-    """Whatever else the worker attached."""
-
-    @classmethod
-    def from_exception(cls, error: BaseException, *, is_non_retriable: bool = False) -> FailureDetails:
-        """Describe an exception and its causes.
-
-        The cause of an exception is what Python would print above it; if there is none, what it carries as `details` or
-        `failure_details`, for exceptions that stand for a failure elsewhere.
-
-        Args:
-            error: The exception.
-            is_non_retriable: Whether retry policies shall give up at once.
-
-        Returns:
-            Its description, with stack traces.
-        """
-        return cls._describe(error, is_non_retriable, _DEEPEST_CAUSE)
-
-    @classmethod
-    def _describe(cls, error: BaseException, is_non_retriable: bool, depth: int) -> FailureDetails:
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-
-        inner = _carried(error)
-
-        if cause is not None:
-            inner = cls._describe(cause, False, depth - 1) if depth else None
-
-        kind = type(error)
-
-        return cls(
-            message=str(error),
-            error_type=f"{kind.__module__}.{kind.__qualname__}",
-            stack_trace="".join(traceback.format_tb(error.__traceback__)) or None,
-            inner=inner,
-            is_non_retriable=is_non_retriable,
-        )
-
-    @classmethod
-    def from_proto(cls, proto: pb.TaskFailureDetails) -> FailureDetails:
-        """Read the protocol's message."""
-        return cls(
-            message=proto.errorMessage,
-            error_type=proto.errorType,
-            stack_trace=proto.stackTrace.value if proto.HasField("stackTrace") else None,
-            inner=cls.from_proto(proto.innerFailure) if proto.HasField("innerFailure") else None,
-            is_non_retriable=proto.isNonRetriable,
-            properties={name: json_format.MessageToDict(value) for name, value in proto.properties.items()},
-        )
-
-    def to_proto(self) -> pb.TaskFailureDetails:
-        """Write the protocol's message.
-
-        Raises:
-            ValueError: A property is no JSON value.
-        """
-        properties = struct_pb2.Struct()
-        properties.update(dict(self.properties))
-
-        return pb.TaskFailureDetails(
-            errorType=self.error_type,
-            errorMessage=self.message,
-            stackTrace=None if self.stack_trace is None else wrappers_pb2.StringValue(value=self.stack_trace),
-            innerFailure=None if self.inner is None else self.inner.to_proto(),
-            isNonRetriable=self.is_non_retriable,
-            properties=properties.fields,
-        )
-
-
-def _carried(error: BaseException) -> FailureDetails | None:
-    for name in ("details", "failure_details"):
-        carried = getattr(error, name, None)
-
-        if isinstance(carried, FailureDetails):
-            return carried
-
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,9 +202,9 @@ class OrchestrationQuery:
     """Conditions on orchestrations, all of which must hold: the protocol's `InstanceQuery`."""
 
     created_time_from: datetime | None = None
-    """Created at this time or later; aware."""
+    """Created at this time or later; taken as UTC if it is naive."""
     created_time_to: datetime | None = None
-    """Created before this time; aware."""
+    """Created before this time; taken as UTC if it is naive."""
     runtime_status: Collection[OrchestrationStatus] | None = None
     """In any of these statuses; None or empty for every one."""
     instance_id_prefix: str | None = None

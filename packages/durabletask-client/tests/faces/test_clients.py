@@ -8,119 +8,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import grpc
 import pytest
 from durabletask_client import (
     AsyncTaskHubGrpcClient,
     ClientClosedError,
-    OrchestrationQuery,
+    OrchestrationState,
     OrchestrationStatus,
     ServerUnavailableError,
     TaskHubGrpcClient,
     UnsupportedRequestError,
 )
 from durabletask_protos import orchestrator_service_pb2 as pb
-from google.protobuf import wrappers_pb2
 from google.protobuf.message import Message
 
-
-class Endpoint(grpc.GenericRpcHandler):
-    """Answers each RPC with what was laid down for it, in order, and keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, list[Message | list[Message] | grpc.StatusCode]] = {}
-        self.received: list[tuple[str, bytes, dict[str, object]]] = []
-        self.holding = threading.Event()
-        self.address = ""
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        rpc = handler_call_details.method.rpartition("/")[2]
-
-        if rpc not in self.answers:
-            return None
-
-        def take(request: bytes, context: grpc.ServicerContext) -> Any:
-            self.received.append((rpc, request, dict(context.invocation_metadata())))
-
-            if not self.answers[rpc]:
-                # Nothing is left: hold the call until its caller goes away.
-                gone = threading.Event()
-                context.add_callback(gone.set)
-                self.holding.set()
-                gone.wait()
-
-            answer = self.answers[rpc].pop(0)
-
-            if isinstance(answer, grpc.StatusCode):
-                context.abort(answer, "as the script says")
-
-            return answer
-
-        if rpc == "StreamInstanceHistory":
-            return grpc.unary_stream_rpc_method_handler(
-                lambda request, context: (chunk.SerializeToString() for chunk in take(request, context))
-            )
-
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: take(request, context).SerializeToString())
-
-    def sent(self, rpc: str) -> list[bytes]:
-        return [request for name, request, _ in self.received if name == rpc]
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    handler = Endpoint()
-
-    with ThreadPoolExecutor() as threads:
-        server = grpc.server(threads)
-        server.add_generic_rpc_handlers([handler])
-        handler.address = f"localhost:{server.add_insecure_port('localhost:0')}"
-        server.start()
-        yield handler
-        server.stop(None).wait()
-
-
-class Face(Protocol):
-    """A client of either kind, as the tests see it."""
-
-    async def __call__(self, method: str, *arguments: object, **keywords: object) -> Any:
-        """Call a method and wait for its result."""
-
-    async def close(self) -> None:
-        """Close the client."""
-
-
-class SyncFace:
-    def __init__(self, **settings: Any) -> None:
-        self._client = TaskHubGrpcClient(**settings)
-
-    async def __call__(self, method: str, *arguments: object, **keywords: object) -> Any:
-        return await asyncio.to_thread(getattr(self._client, method), *arguments, **keywords)
-
-    async def close(self) -> None:
-        self._client.close()
-
-
-class AsyncFace:
-    def __init__(self, **settings: Any) -> None:
-        self._client = AsyncTaskHubGrpcClient(**settings)
-
-    async def __call__(self, method: str, *arguments: object, **keywords: object) -> Any:
-        return await getattr(self._client, method)(*arguments, **keywords)
-
-    async def close(self) -> None:
-        await self._client.close()
-
-
-@pytest.fixture(params=[SyncFace, AsyncFace])
-def face(request: pytest.FixtureRequest) -> Callable[..., Face]:
-    maker: Callable[..., Face] = request.param
-
-    return maker
+from .clients import Face
+from .endpoint import Endpoint
 
 
 def state(status: OrchestrationStatus = OrchestrationStatus.COMPLETED) -> pb.GetInstanceResponse:
@@ -257,35 +163,6 @@ async def test_cancelling_an_async_wait_cancels_it(endpoint: Endpoint) -> None:
             await wait
 
 
-async def test_queries_read_all_pages(endpoint: Endpoint, face: Callable[..., Face]) -> None:
-    def page(name: str, token: str | None) -> pb.QueryInstancesResponse:
-        return pb.QueryInstancesResponse(
-            orchestrationState=[pb.OrchestrationState(instanceId=name)],
-            continuationToken=None if token is None else wrappers_pb2.StringValue(value=token),
-        )
-
-    endpoint.answers["QueryInstances"] = [page("a", "1"), grpc.StatusCode.UNAVAILABLE, page("b", "2"), page("c", None)]
-    client = face(host_address=endpoint.address)
-
-    states = await client("get_orchestration_state_by", OrchestrationQuery(instance_id_prefix="x"))
-    assert [each.instance_id for each in states] == ["a", "b", "c"]
-
-    endpoint.answers["QueryInstances"] = [page("a", None)]
-    assert [each.instance_id for each in await client("get_all_orchestration_states")] == ["a"]
-    await client.close()
-
-
-async def test_a_history_that_breaks_off_is_read_again_from_the_start(
-    endpoint: Endpoint, face: Callable[..., Face]
-) -> None:
-    chunks: list[Message] = [pb.HistoryChunk(events=[pb.HistoryEvent(eventId=number)]) for number in (1, 2)]
-    endpoint.answers["StreamInstanceHistory"] = [grpc.StatusCode.UNAVAILABLE, chunks]
-    client = face(host_address=endpoint.address)
-
-    assert [event.event_id for event in await client("get_orchestration_history", "i")] == [1, 2]
-    await client.close()
-
-
 async def test_metadata_goes_along_with_every_call(endpoint: Endpoint, face: Callable[..., Face]) -> None:
     endpoint.answers["GetInstance"] = [state(), state()]
     tokens = iter(["t1", "t2"])
@@ -348,3 +225,41 @@ async def test_a_client_is_shared(endpoint: Endpoint, face: Callable[..., Face])
     assert len(found) == 20
     assert len(set(endpoint.sent("GetInstance"))) == 20
     await client.close()
+
+
+def test_a_client_is_shared_by_threads(endpoint: Endpoint) -> None:
+    endpoint.answers["GetInstance"] = [state() for _ in range(80)]
+    meet = threading.Barrier(8)
+    found: list[OrchestrationState | None] = []
+
+    def look(number: int) -> None:
+        meet.wait()
+        found.extend(client.get_orchestration_state(f"i-{number}-{turn}") for turn in range(10))
+
+    with TaskHubGrpcClient(host_address=endpoint.address) as client:
+        threads = [threading.Thread(target=look, args=[number]) for number in range(8)]
+
+        for thread in threads:
+            thread.start()
+
+        for thread in threads:
+            thread.join()
+
+    assert len([each for each in found if each is not None]) == 80
+    assert len(set(endpoint.sent("GetInstance"))) == 80
+
+
+def test_an_async_client_says_that_it_belongs_to_another_event_loop(endpoint: Endpoint) -> None:
+    endpoint.answers["GetInstance"] = [state(), state()]
+    client = AsyncTaskHubGrpcClient(host_address=endpoint.address)
+
+    async def look() -> OrchestrationState | None:
+        return await client.get_orchestration_state("i")
+
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        assert one.run(look()) is not None
+
+        with pytest.raises(RuntimeError, match="another event loop"):
+            other.run(look())
+
+        one.run(client.close())
