@@ -92,7 +92,7 @@ def test_types_are_rebuilt_from_annotations() -> None:
     async def orders(ctx: OrchestrationContext, order: Order) -> list[object]:
         assert isinstance(order, Order)
         quoted = await ctx.call_activity(quote, order.item)
-        event = await ctx.wait_for_external_event("more", return_type=Order)
+        event = await ctx.wait_for_external_event("more", data_type=Order)
         named = await ctx.call_activity("quote", "tea", return_type=Order)
         plain = await ctx.call_activity("quote", "tea")
 

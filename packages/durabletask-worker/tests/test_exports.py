@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import TypeVar
 
 import durabletask_worker
 import pytest
@@ -34,6 +35,7 @@ def test_what_a_module_defines_in_public_is_exported(name: str) -> None:
         if not key.startswith("_") and getattr(value, "__module__", None) == name and hasattr(value, "__name__")
     }
 
-    assert defined - {"F", "I", "O", "T", "T_co"} == {
-        key for key in getattr(module, "__all__", ()) if hasattr(getattr(module, key), "__name__")
+    # A package exports what its modules define; aliases of types and constants cannot be told from what is imported.
+    assert {key for key in defined if not isinstance(vars(module)[key], TypeVar)} == {
+        key for key in getattr(module, "__all__", ()) if getattr(getattr(module, key), "__module__", None) == name
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Generator
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pytest
 from durabletask_worker import ActivityContext, OrchestrationContext, RegistrationError, Registry, TaskHubGrpcWorker
-from durabletask_worker._signature import signature_of
+from durabletask_worker._signature import name_of, signature_of
+from durabletask_worker.entity import entity_name
 
 
 def pay(_: ActivityContext, amount: int) -> str:
@@ -144,6 +147,136 @@ def promises(ctx: ActivityContext) -> Awaitable[int]:
 
 def unresolved(ctx: ActivityContext, a: Missing) -> Missing:  # type: ignore[name-defined]  # noqa: F821
     raise AssertionError
+
+
+@dataclass
+class Counter:
+    value: int = 0
+
+    def add(self, amount: int) -> int:
+        return self.value + amount
+
+
+def test_entities_go_by_the_names_of_their_classes_in_lower_case() -> None:
+    registry = Registry()
+
+    @registry.entity(name="Till")
+    @dataclass
+    class Register:
+        total: int = 0
+
+    class Drawer(Register): ...
+
+    assert registry.entity(Counter) is Counter
+    assert registry.add_entity(Drawer) == "drawer"
+    assert [entity.name for entity in registry.entities] == ["till", "counter", "drawer"]
+    found = registry.find_entity("TILL")
+    assert found is not None
+    assert found.function is Register
+    assert registry.find_entity("register") is None
+    assert (entity_name(Register), entity_name(Counter), entity_name("Any")) == ("till", "counter", "any")
+    assert not hasattr(Counter, "__durabletask_name__")
+
+
+@pytest.mark.parametrize("name", ["", "a@b"])
+def test_names_that_no_id_of_an_entity_can_have(name: str) -> None:
+    with pytest.raises(RegistrationError, match="is given the name"):
+        Registry().add_entity(Counter, name=name)
+
+
+def test_names_of_entities_do_not_differ_by_case() -> None:
+    registry = Registry()
+    registry.add_entity(Counter)
+
+    with pytest.raises(RegistrationError, match=r"entity 'counter' is registered already, as .*Counter'>; give .*list"):
+        registry.add_entity(list, name="COUNTER")
+
+
+async def order_2(ctx: OrchestrationContext, amount: int) -> str:
+    return await ctx.call_activity(pay, amount)
+
+
+async def order_3(ctx: OrchestrationContext, amount: int) -> str:
+    return await ctx.call_activity(pay, amount)
+
+
+def test_versions_of_an_orchestrator_stand_side_by_side() -> None:
+    registry = Registry()
+    registry.orchestrator(name="order", version="2.0")(order_2)
+    registry.add_orchestrator(order_3, name="order", version="3.0")
+
+    def found(version: str | None) -> object:
+        registration = registry.find_orchestrator("order", version)
+
+        return registration and registration.function
+
+    assert [found(version) for version in ("2.0", "3.0", "4.0", None, "")] == [order_2, order_3, None, None, None]
+
+    registry.add_orchestrator(order)
+
+    assert [found(version) for version in ("2.0", "3.0", "4.0", None, "")] == [order_2, order_3, order, order, order]
+    assert registry.versions_of("order") == ("2.0", "3.0")
+    assert registry.versions_of("other") == ()
+    assert [(each.name, each.version) for each in registry.orchestrators] == [
+        ("order", "2.0"),
+        ("order", "3.0"),
+        ("order", None),
+    ]
+    assert name_of(order_2) == "order"
+
+
+def test_a_version_of_an_orchestrator_is_given_once() -> None:
+    registry = Registry()
+    registry.add_orchestrator(order_2, name="order", version="2.0")
+
+    with pytest.raises(
+        RegistrationError, match=r"'order' of version '2.0' .*order_2 .*; give .*order_3 .* name or version"
+    ):
+        registry.add_orchestrator(order_3, name="order", version="2.0")
+
+
+def test_a_registry_tells_what_it_has() -> None:
+    registry = Registry()
+    registry.add_orchestrator(order)
+    registry.add_activity(pay)
+    registry.add_entity(Counter)
+
+    assert [each.function for each in registry.orchestrators] == [order]
+    assert [each.function for each in registry.activities] == [pay]
+    assert [each.function for each in registry.entities] == [Counter]
+
+
+def test_modules_compose_by_the_registries_that_they_have() -> None:
+    billing, shipping, empty = ModuleType("billing"), ModuleType("shipping"), ModuleType("empty")
+    bills, counters, ships = Registry(), Registry(), Registry()
+    bills.add_activity(pay)
+    counters.add_entity(Counter)
+    ships.add_orchestrator(order_2, name="order", version="2.0")
+    vars(billing).update(registry=bills, same=bills, counters=counters)
+    vars(shipping).update(registry=ships)
+
+    registry = Registry()
+    registry.add_orchestrator(order)
+    registry.include(billing, shipping)
+
+    assert registry.find_activity("pay") is not None
+    assert registry.find_entity("counter") is not None
+    assert [each.version for each in registry.orchestrators] == [None, "2.0"]
+
+    with pytest.raises(RegistrationError, match="module 'empty' has no Registry"):
+        registry.include(empty)
+
+
+def test_including_takes_over_everything_or_nothing() -> None:
+    registry, fitting, clashing = Registry(), Registry(), Registry()
+    registry.add_entity(Counter)
+    fitting.add_activity(pay)
+    clashing.add_entity(list, name="counter")
+
+    with pytest.raises(RegistrationError, match="entity 'counter' is registered already"):
+        registry.include(fitting, clashing)
+
+    assert registry.activities == ()
 
 
 class Payer:

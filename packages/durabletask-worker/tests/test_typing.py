@@ -93,7 +93,7 @@ async def groups(ctx: OrchestrationContext) -> None:
     assert_type(await when_any(lengths), Task[int])
     assert_type((await when_any(lengths)).get_result(), int)
     assert_type(await ctx.create_timer(timedelta(1)), None)
-    assert_type(await ctx.wait_for_external_event("a", return_type=int), int)
+    assert_type(await ctx.wait_for_external_event("a", data_type=int), int)
     assert_type(ctx.wait_for_external_event("a", timeout=timedelta(1)), Task[Any])
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from enum import Enum
+from typing import TypeAlias
 
 import grpc
 from durabletask_client.backoff import Backoff
@@ -19,8 +20,15 @@ _HELLO_TIMEOUT = 10.0
 _ABANDON_TIMEOUT = 2.0
 """Seconds that giving an item back may take. If it does not work, the end of the stream does it."""
 
+_STICKY = ("x-durabletask-sticky", "1")
+"""Metadata of a stream of work: the worker keeps orchestrations in memory, and our server may leave their histories out."""
+
 _TRY_AGAIN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED})
 """How calls end that met a server which is going away or coming up. Nothing is known of what became of them."""
+
+
+Answer: TypeAlias = pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult
+"""What is delivered for a work item. Its completion token is in it."""
 
 
 class Kind(Enum):
@@ -54,11 +62,22 @@ class Hub:
         self._logger = logger
         self._backoff = backoff
 
-    async def work_items(self, request: pb.GetWorkItemsRequest) -> AsyncGenerator[pb.WorkItem, None]:
+    async def hello(self) -> None:
+        """See whether somebody is there.
+
+        Raises:
+            grpc.aio.AioRpcError: Nobody is, or not for this worker.
+        """
+        await self._stub.Hello(Empty(), metadata=self._metadata(), timeout=_HELLO_TIMEOUT, wait_for_ready=True)
+
+    async def work_items(
+        self, request: pb.GetWorkItemsRequest, *, is_sticky: bool
+    ) -> AsyncGenerator[pb.WorkItem, None]:
         """Open a stream of work.
 
         Args:
             request: What to ask for.
+            is_sticky: Whether histories may be left out that the worker has seen.
 
         Yields:
             Work items, until the server ends the stream.
@@ -66,8 +85,7 @@ class Hub:
         Raises:
             grpc.aio.AioRpcError: The stream broke, or could not be opened.
         """
-        await self._stub.Hello(Empty(), metadata=self._metadata(), timeout=_HELLO_TIMEOUT, wait_for_ready=True)
-        call = self._stub.GetWorkItems(request, metadata=self._metadata())
+        call = self._stub.GetWorkItems(request, metadata=(*self._metadata(), *([_STICKY] if is_sticky else ())))
 
         try:
             while isinstance(item := await call.read(), pb.WorkItem):
@@ -98,7 +116,7 @@ class Hub:
 
         return [event async for chunk in call for event in chunk.events]
 
-    async def complete(self, response: pb.OrchestratorResponse | pb.ActivityResponse) -> None:
+    async def complete(self, response: Answer) -> None:
         """Deliver an answer, however long the server is away.
 
         Args:
@@ -113,10 +131,15 @@ class Hub:
             try:
                 # Waiting for the connection, not pausing blindly, brings answers in as soon as a restarted server takes them,
                 # before it hands the same work out again.
-                if isinstance(response, pb.OrchestratorResponse):
-                    await self._stub.CompleteOrchestratorTask(response, metadata=self._metadata(), wait_for_ready=True)
-                else:
-                    await self._stub.CompleteActivityTask(response, metadata=self._metadata(), wait_for_ready=True)
+                match response:
+                    case pb.OrchestratorResponse():
+                        await self._stub.CompleteOrchestratorTask(
+                            response, metadata=self._metadata(), wait_for_ready=True
+                        )
+                    case pb.ActivityResponse():
+                        await self._stub.CompleteActivityTask(response, metadata=self._metadata(), wait_for_ready=True)
+                    case pb.EntityBatchResult():
+                        await self._stub.CompleteEntityTask(response, metadata=self._metadata(), wait_for_ready=True)
 
                 return
             except grpc.aio.AioRpcError as error:
@@ -124,7 +147,7 @@ class Hub:
                     raise
 
                 failures += 1
-                self._logger.debug("an answer for %r is not in: %s", response.instanceId, error.details())
+                self._logger.debug("the answer to %r is not in: %s", response.completionToken, error.details())
 
             await asyncio.sleep(self._backoff.delay(failures))
 

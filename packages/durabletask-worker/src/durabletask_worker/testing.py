@@ -9,16 +9,18 @@ assert story.output() == "shipped"
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from durabletask_client.models import FailureDetails, OrchestrationStatus
+from durabletask_client.failures import FailureDetails
+from durabletask_client.models import OrchestrationStatus
 from durabletask_client.serialization import DataConverter, JsonDataConverter
 from durabletask_protos import orchestrator_service_pb2 as pb
 
+from durabletask_worker.execution.host import Host
 from durabletask_worker.execution.replay import replay
+from durabletask_worker.nondeterminism.guard import guard
 from durabletask_worker.registry import Registry
 
 __all__ = [
@@ -65,6 +67,8 @@ class Story:
     ) -> None:
         self.registry = Registry()
         self.converter = data_converter or JsonDataConverter()
+        self.host = Host(registry=self.registry, converter=self.converter, guard=guard)
+        """The worker, as the orchestration sees it; to be replaced to try another one."""
         self.instance_id = instance_id
         self.now = _BEGINNING
         """The time of the next turn."""
@@ -163,14 +167,7 @@ class Story:
         Returns:
             The answer.
         """
-        return replay(
-            instance_id=self.instance_id,
-            registry=self.registry,
-            converter=self.converter,
-            logger=logging.getLogger("durabletask_worker"),
-            past_events=past,
-            new_events=new,
-        )
+        return replay(self.host, instance_id=self.instance_id, past_events=past, new_events=new)
 
 
 def _started(

@@ -1,29 +1,33 @@
-"""The worker: hosts orchestrators and activities, and connects them to a task hub."""
+"""The worker: hosts orchestrators, activities and entities, and connects them to a task hub."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from durabletask_client.channel import (
-    ChannelOptions,
-    MetadataSource,
-    call_metadata,
-    create_async_channel,
-    create_channel,
-)
+from durabletask_client.channel import ChannelOptions, MetadataSource, TokenSource
+from durabletask_client.connection import ConnectionSettings
 from durabletask_client.serialization import DataConverter, JsonDataConverter
+from durabletask_client.tls import TlsOptions
 
 from durabletask_worker._executor import Executor
 from durabletask_worker._session import Session, SessionSettings
+from durabletask_worker._signals import stopped_by_signals
 from durabletask_worker.concurrency import ConcurrencyOptions
+from durabletask_worker.execution.host import Host
+from durabletask_worker.filters import WorkItemFilters
+from durabletask_worker.middleware import Middleware
+from durabletask_worker.nondeterminism.guard import guard
 from durabletask_worker.registry import Registry
+from durabletask_worker.retry import RetryPolicy
+from durabletask_worker.statistics import WorkerStatistics
+from durabletask_worker.versioning import VersioningOptions
 
 __all__ = ["TaskHubGrpcWorker"]
 
@@ -36,28 +40,41 @@ event of a cancelled call that comes for a loop which is closed holds up those o
 
 
 class TaskHubGrpcWorker:
-    """Hosts orchestrators and activities for a task hub.
+    """Hosts orchestrators, activities and entities for a task hub.
 
     It runs in a thread of its own, between `start` and `stop`; `with` stops it at the end. Or it runs on the caller's event
     loop: `async with` starts and stops it, or `await worker.run()` does both. It reconnects for as long as it takes, and
     delivers what it has done across restarts of the server.
 
+    Code of orchestrators runs on a thread of its own, one turn at a time. A turn takes less than a millisecond, unless its code
+    blocks, which it must not: then the others wait. After `slow_turn_warning` the worker logs where the code is; after
+    `turn_timeout` it gives the turn back to the server, raises `OrchestratorBlocked` in the code, and goes on with the others
+    without it.
+
     Args:
         host_address: `host:port` of the server, with `https://` before it for TLS if you like; None for `localhost:4001`.
         metadata: What goes along with each call, or a function that gives it anew each time.
         taskhub: The task hub to work for; None for the server's default hub.
+        token: A bearer token, or a function that gives it anew for each call; None for none.
+        tls: TLS with certificates of your own.
         secure_channel: Whether to use TLS.
-        credentials: Certificates and tokens for TLS; None for the system's root certificates.
+        credentials: TLS as gRPC itself describes it, in place of `tls`.
         channel_options: How the connection behaves; None for the defaults.
+        connection: All of the above as one value; the others are left out then.
         data_converter: Turns values into payloads and back; None for JSON. Clients must agree.
         concurrency_options: How much work to take on at a time; None for the defaults.
-        registry: Orchestrators and activities to host; `add_orchestrator` and `add_activity` add to it. None for a new one.
+        registry: What to host; `add_orchestrator`, `add_activity` and `add_entity` add to it. None for a new one.
+        middleware: What stands around all that runs; the first is the outermost.
+        default_retry_policy: The policy of activities and sub-orchestrations that are called without one; None for no retries.
+        detect_nondeterminism: Whether orchestrator code that does what no replay can repeat, as reading the clock, fails at once.
         grace_period: How long stopping waits for what runs, in seconds. What is left then is given back to the server.
         silent_disconnect_timeout: After how many seconds without a sign of life the stream of work is opened anew; 0 for never.
+        slow_turn_warning: After how many seconds orchestrator code that blocks is reported; 0 for never.
+        turn_timeout: After how many seconds orchestrator code that blocks is given up; 0 for never.
         logger: Where the worker logs; None for `durabletask_worker`.
 
     Raises:
-        InvalidRequestError: `host_address` names no host, or contradicts the arguments for TLS.
+        InvalidRequestError: `host_address` names no host, or what is said of the connection contradicts itself.
         ValueError: A time is negative.
     """
 
@@ -67,48 +84,104 @@ class TaskHubGrpcWorker:
         host_address: str | None = None,
         metadata: MetadataSource | None = None,
         taskhub: str | None = None,
+        token: TokenSource | None = None,
+        tls: TlsOptions | None = None,
         secure_channel: bool = False,
         credentials: grpc.ChannelCredentials | None = None,
         channel_options: ChannelOptions | None = None,
+        connection: ConnectionSettings | None = None,
         data_converter: DataConverter | None = None,
         concurrency_options: ConcurrencyOptions | None = None,
         registry: Registry | None = None,
+        middleware: Sequence[Middleware] = (),
+        default_retry_policy: RetryPolicy | None = None,
+        detect_nondeterminism: bool = True,
         grace_period: float = 5.0,
         silent_disconnect_timeout: float = _SILENCE,
+        slow_turn_warning: float = 1.0,
+        turn_timeout: float = 30.0,
         logger: logging.Logger | None = None,
     ) -> None:
-        for name, seconds in (("grace_period", grace_period), ("silent_disconnect_timeout", silent_disconnect_timeout)):
+        for name, seconds in (
+            ("grace_period", grace_period),
+            ("silent_disconnect_timeout", silent_disconnect_timeout),
+            ("slow_turn_warning", slow_turn_warning),
+            ("turn_timeout", turn_timeout),
+        ):
             if seconds < 0:
                 raise ValueError(f"{name} is {seconds}; it must be 0 or more seconds")
 
         # The connection is made on the event loop, later; what is wrong with the arguments is said now.
-        create_channel(
-            host_address, secure_channel=secure_channel, credentials=credentials, options=channel_options
-        ).close()
-
-        self._registry = Registry() if registry is None else registry
-        self._converter = JsonDataConverter() if data_converter is None else data_converter
-        self._logger = logger or logging.getLogger("durabletask_worker")
-        self._settings = SessionSettings(
-            open_channel=lambda: create_async_channel(
-                host_address, secure_channel=secure_channel, credentials=credentials, options=channel_options
-            ),
-            metadata=call_metadata(metadata, taskhub=taskhub),
-            concurrency=concurrency_options or ConcurrencyOptions(),
-            silence=silent_disconnect_timeout or None,
-            grace=grace_period,
+        self._connection = ConnectionSettings.of(
+            connection,
+            host_address=host_address,
+            metadata=metadata,
+            taskhub=taskhub,
+            token=token,
+            tls=tls,
+            secure_channel=secure_channel,
+            credentials=credentials,
+            channel_options=channel_options,
         )
+        self._registry = Registry() if registry is None else registry
+        self._logger = logger or logging.getLogger("durabletask_worker")
+        self._host = Host(
+            registry=self._registry,
+            converter=JsonDataConverter() if data_converter is None else data_converter,
+            logger=self._logger,
+            default_retry_policy=default_retry_policy,
+            guard=guard if detect_nondeterminism else None,
+        )
+        self._middleware = tuple(middleware)
+        self._concurrency = concurrency_options or ConcurrencyOptions()
+        self._versioning = VersioningOptions()
+        self._filters: Callable[[], WorkItemFilters | None] = lambda: None
+        self._silence = silent_disconnect_timeout or None
+        self._grace = grace_period
+        self._slow_turn_warning = slow_turn_warning or None
+        self._turn_timeout = turn_timeout or None
         self._session: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def add_orchestrator(self, function: Callable[..., Any], /, *, name: str | None = None) -> str:
+    @classmethod
+    def from_connection_string(cls, connection_string: str, **options: Any) -> Self:
+        """Make a worker for the task hub that a connection string describes.
+
+        Args:
+            connection_string: As in `Endpoint=https://hub.example:4001;TaskHub=orders`; see `ConnectionSettings.parse`.
+            options: Further arguments of the worker, but for those about the connection.
+
+        Returns:
+            The worker.
+
+        Raises:
+            InvalidRequestError: The text is no connection string, or the options say something about the connection.
+        """
+        return cls(connection=ConnectionSettings.parse(connection_string), **options)
+
+    @property
+    def registry(self) -> Registry:
+        """What the worker hosts."""
+        return self._registry
+
+    @property
+    def statistics(self) -> WorkerStatistics:
+        """How the worker is doing now. May be asked for from any thread."""
+        session = self._session
+
+        return WorkerStatistics() if session is None else session.statistics()
+
+    def add_orchestrator(
+        self, function: Callable[..., Any], /, *, name: str | None = None, version: str | None = None
+    ) -> str:
         """Register an orchestrator. See `Registry.add_orchestrator`.
 
         Args:
             function: The orchestrator.
             name: Its name; None for its own.
+            version: The version of the orchestrations that it is for; None for all that no other is for.
 
         Returns:
             The name.
@@ -116,7 +189,7 @@ class TaskHubGrpcWorker:
         Raises:
             RegistrationError: The name is taken or cannot be told, or the parameters do not fit.
         """
-        return self._registry.add_orchestrator(function, name=name)
+        return self._registry.add_orchestrator(function, name=name, version=version)
 
     def add_activity(self, function: Callable[..., Any], /, *, name: str | None = None) -> str:
         """Register an activity. See `Registry.add_activity`.
@@ -132,6 +205,45 @@ class TaskHubGrpcWorker:
             RegistrationError: The name is taken or cannot be told, or the parameters do not fit.
         """
         return self._registry.add_activity(function, name=name)
+
+    def add_entity(self, entity: Callable[..., Any], /, *, name: str | None = None) -> str:
+        """Register an entity. See `Registry.add_entity`.
+
+        Args:
+            entity: The entity's class or function.
+            name: Its name; None for its own.
+
+        Returns:
+            The name, in lower case.
+
+        Raises:
+            RegistrationError: The name is taken or cannot be told, or there is no way to call it.
+        """
+        return self._registry.add_entity(entity, name=name)
+
+    def use_versioning(self, options: VersioningOptions) -> None:
+        """Have the worker mind the versions of orchestrations, from its next start on.
+
+        Args:
+            options: How.
+
+        Raises:
+            RuntimeError: The worker runs.
+        """
+        self._require_stopped("before it starts")
+        self._versioning = options
+
+    def use_work_item_filters(self, filters: WorkItemFilters | None = None) -> None:
+        """Have the worker ask for certain work only, from its next start on. Without this it asks for all there is.
+
+        Args:
+            filters: What to ask for; None for what is registered when it starts.
+
+        Raises:
+            RuntimeError: The worker runs.
+        """
+        self._require_stopped("before it starts")
+        self._filters = lambda: filters or WorkItemFilters.of(self._registry, self._versioning)
 
     def start(self) -> None:
         """Start working, in a thread of its own. Returns at once; the server need not be up yet.
@@ -156,7 +268,7 @@ class TaskHubGrpcWorker:
 
         What still runs then is given back to the server, which hands it out again. An activity in a thread cannot be ended, and
         Python does not exit before it returns. A worker that runs on your event loop is only told to stop: `run` returns when it
-        has. Without effect on one that does not run.
+        has; told twice, it does not wait for what runs. Without effect on one that does not run.
 
         Raises:
             RuntimeError: Called by an activity of this worker that runs on its event loop, which cannot wait for itself.
@@ -175,13 +287,21 @@ class TaskHubGrpcWorker:
             thread.join()
             self._thread = None
 
-    async def run(self) -> None:
+    async def run(self, *, handle_signals: bool = False) -> None:
         """Work on this event loop until `stop` is called or the caller is cancelled, which both wait as `stop` says.
+
+        Args:
+            handle_signals: Whether SIGTERM and SIGINT stop the worker, too; a second one has it not wait for what runs. In the
+                main thread only.
 
         Raises:
             RuntimeError: It runs already.
+            ValueError: `handle_signals` in another thread.
         """
-        await self._work(self._begin(asyncio.get_running_loop()))
+        session = self._begin(asyncio.get_running_loop())
+
+        with stopped_by_signals(session.stop, self._logger) if handle_signals else nullcontext():
+            await self._work(session)
 
     def __enter__(self) -> Self:
         return self
@@ -204,17 +324,34 @@ class TaskHubGrpcWorker:
         if self._task is not None:
             await self._task
 
-    def _require_stopped(self) -> None:
+    def _require_stopped(self, when: str = "before it is started again") -> None:
         if self._session is not None:
-            raise RuntimeError("the worker runs already; stop it before it is started again")
+            raise RuntimeError(f"the worker runs already; stop it {when}")
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> Session:
         self._require_stopped()
-        threads = self._settings.concurrency.maximum_thread_pool_workers
-        executor = Executor(self._registry, self._converter, threads, self._logger)
-        self._loop, self._session = loop, Session(self._settings, executor, self._logger)
+        settings = SessionSettings(
+            open_channel=self._connection.open_async_channel,
+            metadata=self._connection.call_metadata(),
+            concurrency=self._concurrency,
+            filters=self._filters(),
+            silence=self._silence,
+            grace=self._grace,
+        )
+        self._loop, self._session = loop, Session(settings, self._make_executor, self._logger)
 
         return self._session
+
+    def _make_executor(self) -> Executor:
+        return Executor(
+            self._host,
+            middleware=self._middleware,
+            versioning=self._versioning,
+            concurrency=self._concurrency,
+            slow_turn_warning=self._slow_turn_warning,
+            turn_timeout=self._turn_timeout,
+            logger=self._logger,
+        )
 
     async def _work(self, session: Session) -> None:
         try:

@@ -1,113 +1,101 @@
-"""Runs orchestrator code from wait to wait, whichever of its shapes it has: `async def`, generator, or plain function.
+"""Makes one shape of the three that orchestrator code has: `async def`, generator, and plain function.
 
-A coroutine is stepped by hand, never by an event loop: all it can wait for are durable tasks.
+The one shape is that of a coroutine which is stepped by hand: it yields the task that it waits for, is sent None when the task is
+settled, and takes the result from the task.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Generator
 from inspect import isawaitable, iscoroutine, isgenerator
-from typing import TypeAlias, cast
+from typing import Any, Protocol, cast
 
-from durabletask_worker.execution.determinism import foreign_wait
 from durabletask_worker.execution.tasks import Task
 
-__all__ = ["Driver"]
-
-_Code: TypeAlias = Generator[object, object, object] | Coroutine[object, object, object]
+__all__ = ["Code", "as_awaitable", "as_code"]
 
 
-class Driver:
-    """The code of one orchestration.
+class Code(Protocol):
+    """Code that can be stepped."""
 
-    Args:
-        orchestration: Whose code it is, for messages.
-    """
+    def send(self, value: None, /) -> object:
+        """Go on; gives what is waited for."""
 
-    def __init__(self, orchestration: str) -> None:
-        self._orchestration = orchestration
-        self._code: _Code | None = None
-        self._takes_results = False
-        self._awaited: Task[object] | None = None
-        self.is_ready = False
-        self.has_returned = False
-        self.result: object = None
-
-    def start(self, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
-        """Call the orchestrator, and run it up to its first wait or its end.
-
-        Raises:
-            BaseException: What it raised.
-        """
-        started = function(*arguments)
-
-        if isgenerator(started):
-            self._code, self._takes_results = cast("_Code", started), True
-        elif iscoroutine(started):
-            self._code = started
-        elif isawaitable(started):
-            # A plain function may return a task, or whatever awaits one.
-            self._code = cast("_Code", started.__await__())
-        else:
-            self._return(started)
-
-            return
-
-        self.run()
-
-    def task_settled(self, task: Task[object]) -> None:
-        """Learn that the code can go on."""
-        self.is_ready = True
-
-    def run(self) -> None:
-        """Run the code up to its next wait for a task that is not complete, or to its end.
-
-        Raises:
-            NonDeterminismError: It waits for something that is not a durable task.
-            BaseException: What it raised.
-        """
-        while not self.has_returned:
-            self.is_ready = False
-
-            try:
-                awaited = self._step()
-            except StopIteration as stop:
-                self._return(stop.value)
-
-                return
-
-            if not isinstance(awaited, Task):
-                raise foreign_wait(awaited, self._code, self._orchestration)
-
-            self._awaited = awaited
-
-            if not awaited.is_complete:
-                awaited.join(self)
-
-            # Joining settles a wait whose event is there already.
-            if not awaited.is_complete:
-                return
+    def throw(self, error: BaseException, /) -> object:
+        """Go on with an exception; gives what is waited for."""
 
     def close(self) -> None:
-        """Unwind code that has not returned.
+        """Unwind."""
 
-        Raises:
-            BaseException: What it raised instead.
-        """
-        if self._code is not None:
-            self._code.close()
 
-    def _step(self) -> object:
-        code, task = cast("_Code", self._code), self._awaited
+def as_code(started: object) -> Code | None:
+    """Make what an orchestrator returned into code that can be stepped.
 
-        # A coroutine takes the result from the task itself: it is suspended in Task.__await__.
-        if task is None or not self._takes_results:
-            return code.send(None)
+    Args:
+        started: What calling it gave.
 
-        error = task.get_exception()
+    Returns:
+        The code; None if what it gave is the result itself.
+    """
+    if iscoroutine(started):
+        return started
 
-        return code.send(task.get_result()) if error is None else code.throw(error)
+    if isgenerator(started):
+        return _stepped(cast("Generator[object, object, object]", started))
 
-    def _return(self, value: object) -> None:
-        self.has_returned = True
-        self.result = value
+    # A plain function may return a task, or whatever awaits one.
+    return cast("Code", started.__await__()) if isawaitable(started) else None
+
+
+async def as_awaitable(started: object) -> object:
+    """Wait for what an orchestrator returned, whatever its shape; for middleware, which stands between it and the replay.
+
+    Args:
+        started: What calling it gave.
+
+    Returns:
+        The orchestrator's result.
+    """
+    if isgenerator(started):
+        return await _Stepped(cast("Generator[object, object, object]", started))
+
+    return await started if isawaitable(started) else started
+
+
+class _Stepped:
+    __slots__ = ("_generator",)
+
+    def __init__(self, generator: Generator[object, object, object]) -> None:
+        self._generator = generator
+
+    def __await__(self) -> Generator[Any, None, object]:
+        return _stepped(self._generator)
+
+
+def _stepped(generator: Generator[object, object, object]) -> Generator[object, None, object]:
+    """Run a generator that yields tasks and is sent their results."""
+    try:
+        awaited = generator.send(None)
+
+        while True:
+            thrown: BaseException | None = None
+
+            # What is no task is passed on, to whom it is an error.
+            if not isinstance(awaited, Task) or not awaited.is_complete:
+                try:
+                    yield awaited
+                except GeneratorExit:
+                    generator.close()
+
+                    raise
+                except BaseException as error:  # noqa: BLE001 - for the generator to see
+                    thrown = error
+
+            thrown = thrown or cast("Task[object]", awaited).get_exception()
+
+            if thrown is None:
+                awaited = generator.send(cast("Task[object]", awaited).get_result())
+            else:
+                awaited = generator.throw(thrown)
+    except StopIteration as stop:
+        return stop.value

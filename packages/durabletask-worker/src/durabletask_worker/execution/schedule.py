@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from durabletask_client.models import FailureDetails
+from durabletask_client.failures import FailureDetails
 from durabletask_protos import orchestrator_service_pb2 as pb
 
-from durabletask_worker.errors import TaskFailedError
-from durabletask_worker.execution.actions import Action, CreateChild, CreateTimer, ScheduleActivity
-from durabletask_worker.execution.determinism import check_step
+from durabletask_worker.execution.actions import Action, CreateChild, CreateTimer, ScheduleActivity, Terminate
+from durabletask_worker.execution.determinism import Place, departure, here
 from durabletask_worker.execution.tasks import OpenTask
-from durabletask_worker.retry import RetryPolicy
+from durabletask_worker.retry import RetryAttempt, RetryPolicy
 
 __all__ = ["Schedule"]
 
@@ -28,6 +27,7 @@ class _Call:
     decode: Callable[[str | None], object]
     policy: RetryPolicy | None
     first_attempt_at: datetime | None
+    place: Place | None
     attempts: int = 0
 
 
@@ -38,12 +38,23 @@ class Schedule:
 
     Args:
         now: The orchestration's time.
+        to_exception: Makes the exception that a failed task raises.
+        chance: Gives each action a number from 0 up to, not including, 1: the same in each replay.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        to_exception: Callable[[str, FailureDetails], BaseException],
+        chance: Callable[[int], float],
+    ) -> None:
         self._now = now
+        self._to_exception = to_exception
+        self._chance = chance
         self._last_id = 0
         self._unconfirmed: dict[int, Action] = {}
+        self._places: dict[int, Place | None] = {}
+        self._unrecorded: list[int] = []
         self._calls: dict[int, _Call] = {}
         self._timers: dict[int, Callable[[], None]] = {}
 
@@ -58,9 +69,30 @@ class Schedule:
 
         return self._last_id
 
-    def add(self, action: Action) -> None:
-        """Take on an action that is not answered."""
+    def add(self, action: Action, place: Place | None = None) -> None:
+        """Take on an action.
+
+        Args:
+            action: The action.
+            place: Where the code did it; None for where it is now.
+        """
         self._unconfirmed[action.id] = action
+        self._places[action.id] = place or here()
+
+        if isinstance(action, Terminate):
+            self._unrecorded.append(action.id)
+
+    def begin_turn(self) -> None:
+        """Take note that the server has got the answer to the turn before."""
+        for action_id in self._unrecorded:
+            self._unconfirmed.pop(action_id, None)
+
+        self._unrecorded.clear()
+
+    def confirm_all(self) -> None:
+        """Take note that the history has all actions, without being shown the events."""
+        self._unconfirmed.clear()
+        self._places.clear()
 
     def call(
         self,
@@ -79,7 +111,8 @@ class Schedule:
             The task of all attempts together.
         """
         task: OpenTask[object] = OpenTask()
-        self._attempt(_Call(action, task, decode, policy, None if policy is None else self._now()), action)
+        first_attempt_at = None if policy is None else self._now()
+        self._attempt(_Call(action, task, decode, policy, first_attempt_at, here()), action)
 
         return task
 
@@ -104,17 +137,21 @@ class Schedule:
         self._timers.pop(timer_id, None)
         self._unconfirmed.pop(timer_id, None)
 
-    def confirm(self, event: pb.HistoryEvent, orchestration: object) -> None:
+    def confirm(self, event: pb.HistoryEvent, waits_at: Callable[[], str | None], orchestration: object) -> None:
         """Take note that the history records an action.
 
         Args:
             event: The event that says so.
+            waits_at: Tells where the code waits, for the message.
             orchestration: Whose history it is; its text goes into the message.
 
         Raises:
             NonDeterminismError: The code did something else.
         """
-        check_step(event, self._unconfirmed.pop(event.eventId, None), orchestration)
+        action, place = self._unconfirmed.pop(event.eventId, None), self._places.pop(event.eventId, None)
+
+        if action is None or not action.is_confirmed_by(event):
+            raise departure(event, action, place, waits_at(), orchestration)
 
     def succeeded(self, action_id: int, payload: str | None) -> bool:
         """Take note of a result. False if nothing open has that number."""
@@ -140,10 +177,16 @@ class Schedule:
             return False
 
         details = FailureDetails.from_proto(failure)
-        delay = self._delay(call, details)
+
+        try:
+            delay = self._delay(call, action_id, details)
+        except Exception as error:  # noqa: BLE001 - a policy's handler may raise anything, and the orchestrator is to see it
+            call.task.fail(error)
+
+            return True
 
         if delay is None:
-            call.task.fail(TaskFailedError(str(call.action), details))
+            call.task.fail(self._to_exception(str(call.action), details))
         else:
             self.start_timer(self._now() + delay, partial(self._attempt_again, call))
 
@@ -163,13 +206,21 @@ class Schedule:
     def _attempt(self, call: _Call, action: ScheduleActivity | CreateChild) -> None:
         call.attempts += 1
         self._calls[action.id] = call
-        self.add(action)
+        self.add(action, call.place)
 
     def _attempt_again(self, call: _Call) -> None:
         self._attempt(call, call.action._replace(id=self.next_id()))
 
-    def _delay(self, call: _Call, details: FailureDetails) -> timedelta | None:
-        if call.policy is None or call.first_attempt_at is None or details.is_non_retriable:
+    def _delay(self, call: _Call, action_id: int, details: FailureDetails) -> timedelta | None:
+        if call.policy is None or call.first_attempt_at is None:
             return None
 
-        return call.policy.next_delay(call.attempts, call.first_attempt_at, self._now())
+        return call.policy.next_delay(
+            RetryAttempt(
+                number=call.attempts,
+                failure=details,
+                first_attempt_at=call.first_attempt_at,
+                now=self._now(),
+                random=self._chance(action_id),
+            )
+        )

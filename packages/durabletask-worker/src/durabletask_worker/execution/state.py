@@ -1,17 +1,30 @@
-"""What is known of an orchestration while its code runs. The replay core keeps it, the context shows it to the code."""
+"""What the context, which user code works on, and the replay, which drives it, both know of an orchestration."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID, uuid5
 
+from durabletask_client.failures import FailureDetails
 from durabletask_client.serialization import DataConverter
+from durabletask_protos import orchestrator_service_pb2 as pb
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from durabletask_worker.errors import TaskFailedError
+from durabletask_worker.execution.actions import PATCHES, SendEvent
+from durabletask_worker.execution.fibers import Fibers
+from durabletask_worker.execution.host import Host
 from durabletask_worker.execution.mailbox import Mailbox
 from durabletask_worker.execution.schedule import Schedule
+from durabletask_worker.execution.sections import Sections
+from durabletask_worker.retry import fraction
 
 __all__ = ["Continuation", "State"]
+
+_UUIDS = UUID("f0b0c8c1-8f0e-4c49-8d6f-57e4b2a3f4c6")
+"""The namespace of an orchestration's ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +35,8 @@ class Continuation:
     """The payload for the next generation."""
     save_events: bool
     """Whether unread external events go with it."""
+    version: str | None
+    """The version of the next generation; None for the same."""
 
 
 class State:
@@ -30,26 +45,34 @@ class State:
     Args:
         instance_id: The orchestration.
         execution_id: Its generation; None if the server names none.
-        converter: Turns values into payloads and back.
+        host: The worker that hosts it.
     """
 
-    def __init__(self, instance_id: str, execution_id: str | None, converter: DataConverter) -> None:
+    def __init__(self, instance_id: str, execution_id: str | None, host: Host) -> None:
         self.instance_id = instance_id
         self.execution_id = execution_id
-        self.converter = converter
+        self.host = host
+        self.converter: DataConverter = host.converter
         self.name = ""
         self.version: str | None = None
         self.parent_instance_id: str | None = None
+        self.tags: dict[str, str] = {}
+        self.past_events: Sequence[pb.HistoryEvent] = ()
         self.is_replaying = True
         self.is_suspended = False
         self.is_closed = False
         self.custom_status: str | None = None
         self.continuation: Continuation | None = None
         self.mailbox = Mailbox()
-        self.schedule = Schedule(self.now)
-        self.uuids = 0
+        self.schedule = Schedule(self.now, self._exception, lambda action_id: fraction(f"{instance_id}:{action_id}"))
+        self.sections = Sections(instance_id, self.schedule, self._exception, self._id_of)
+        self.fibers = Fibers(f"orchestration {instance_id!r}")
+        self._uuids = 0
+        self._patches: dict[str, bool] = {}
+        self._recorded_patches: set[str] | None = None
         self._timestamp = Timestamp()
         self._now: datetime | None = None
+        self._started_at = ""
 
     def __str__(self) -> str:
         return f"orchestration {self.instance_id!r} ({self.name})"
@@ -57,6 +80,7 @@ class State:
     def set_time(self, timestamp: Timestamp) -> None:
         """Take over the time of a turn."""
         self._timestamp = timestamp
+        self._started_at = self._started_at or timestamp.ToJsonString()
         self._now = None
 
     def now(self) -> datetime:
@@ -65,3 +89,43 @@ class State:
             self._now = self._timestamp.ToDatetime(tzinfo=UTC)
 
         return self._now
+
+    def new_uuid(self) -> str:
+        """A unique id, the same again in a replay."""
+        self._uuids += 1
+
+        return str(uuid5(_UUIDS, f"{self.instance_id} {self.now().isoformat()} {self._uuids}"))
+
+    def seed(self) -> str:
+        """What random numbers may follow from: another text for each generation."""
+        return f"{self.instance_id} {self.execution_id} {self._started_at}"
+
+    def patched(self, name: str) -> bool:
+        """Whether this orchestration runs with a change of its code: decided where it is first asked, and recorded if so."""
+        known = self._patches.get(name)
+
+        if known is None:
+            known = self._patches[name] = not self.is_replaying or name in self._recorded()
+
+            if known:
+                self.schedule.add(SendEvent(self.schedule.next_id(), PATCHES, name, None))
+
+        return known
+
+    def _id_of(self, action_id: int) -> str:
+        # From the number of the action, not from that of the id, so that a change of the code that is found out later still gets
+        # its answers.
+        return str(uuid5(_UUIDS, f"{self.seed()} {action_id}"))
+
+    def _exception(self, what: str, details: FailureDetails) -> BaseException:
+        return self.host.failures.to_exception(details, TaskFailedError(what, details))
+
+    def _recorded(self) -> set[str]:
+        if self._recorded_patches is None:
+            self._recorded_patches = {
+                event.eventSent.name
+                for event in self.past_events
+                if event.HasField("eventSent") and event.eventSent.instanceId == PATCHES
+            }
+
+        return self._recorded_patches
