@@ -85,7 +85,7 @@ class TestChain:
     def test_strict_refuses_what_lacks_a_codec(self, payload: str) -> None:
         converter = CodecDataConverter(json, [ZlibCodec(), Reversed()], strict=True)
 
-        with pytest.raises(PayloadCodecError, match="has not been through .*reversed"):
+        with pytest.raises(PayloadCodecError, match=r"has not been through .*reversed"):
             converter.deserialize(payload)
 
         assert converter.deserialize(converter.serialize(1)) == 1

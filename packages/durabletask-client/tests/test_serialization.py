@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 import pytest
@@ -188,9 +190,20 @@ def test_says_what_does_not_fit(payload: str, hint: object, complaint: str) -> N
         converter.deserialize(payload, hint)
 
 
-def test_says_what_cannot_be_written() -> None:
-    with pytest.raises(TypeError, match="object cannot be written as JSON"):
-        converter.serialize({"a": object()})
+@pytest.mark.parametrize(
+    ("value", "error", "complaint"),
+    [
+        ({"a": [1, object()]}, TypeError, r"^payload\['a'\]\[1\]: .*object cannot be written as JSON"),
+        (Item("pen", float("nan")), ValueError, r"^payload\.price holds nan"),
+        ([float("inf")], ValueError, r"^payload\[0\] holds inf"),
+        ({object(): 1}, TypeError, "a key of type object"),
+        ({ID: "a", str(ID): "b"}, ValueError, "two of its keys"),
+        ({float("nan"): 1}, ValueError, "Out of range"),
+    ],
+)
+def test_says_what_cannot_be_written_and_where(value: object, error: type[Exception], complaint: str) -> None:
+    with pytest.raises(error, match=complaint):
+        converter.serialize(value)
 
 
 def test_refuses_a_value_that_contains_itself() -> None:
@@ -199,3 +212,114 @@ def test_refuses_a_value_that_contains_itself() -> None:
 
     with pytest.raises(ValueError, match="Circular"):
         converter.serialize(loop)
+
+
+T = TypeVar("T")
+OrderId = NewType("OrderId", UUID)
+
+
+@dataclass
+class Page(Generic[T]):
+    entries: list[T]
+    next: Page[T] | None = None
+
+
+@dataclass
+class Card:
+    number: str
+    kind: Literal["card"] = "card"
+
+
+@dataclass
+class Cash:
+    amount: Decimal
+    kind: Literal["cash"] = "cash"
+
+
+@dataclass
+class Bank:
+    number: str
+    code: str
+
+
+class Address(TypedDict):
+    street: str
+    since: NotRequired[date]
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (Page([ORDER], Page([ORDER])), Page[Order]),
+        (Page([ID]), Page[UUID]),
+        ({"street": "x", "since": date(2026, 1, 2)}, Address),
+        (time(1, 2, 3), time),
+        (timedelta(days=1, seconds=2, microseconds=3), timedelta),
+        (-timedelta(seconds=5), timedelta),
+        (timedelta(0), timedelta),
+        (Decimal("0.10"), Decimal),
+        (b"\x00\xff", bytes),
+        (bytearray(b"ab"), bytearray),
+        (Path("a/b"), Path),
+        ({1, 2}, set[int]),
+        (frozenset({ID}), frozenset[UUID]),
+        ("a", Literal["a", 1]),
+        (ID, Annotated[UUID, "of an order"]),
+        (ID, OrderId),
+        ([OrderId(ID)], list[OrderId]),
+        ("1", int | str),
+        (1, str | int),
+        (1.0, int | float),
+        (True, int | bool),
+        (Card("4"), Cash | Card),
+        (Cash(Decimal("1.5")), Card | Cash),
+        (Bank("4", "x"), Card | Bank),
+        (Card("4"), Bank | Card),
+        ([Card("4"), None], list[Card | Cash | None]),
+        ({1: "a"}, dict[int, str]),
+        ({1.5: "a"}, dict[float, str]),
+        ({True: "a"}, dict[bool, str]),
+        ({Colour.BLUE: 1}, dict[Colour, int]),
+        ({ID: 1}, dict[UUID, int]),
+        ({MOMENT: 1}, dict[datetime, int]),
+        ({date(2026, 1, 2): 1}, dict[date, int]),
+        ({"1": "a"}, dict[str, str]),
+    ],
+    ids=str,
+)
+def test_rebuilds_what_a_hint_asks_for(value: Any, hint: object) -> None:
+    rebuilt = converter.deserialize(converter.serialize(value), hint)
+
+    assert rebuilt == value
+    assert type(rebuilt) is type(value)
+
+    if isinstance(value, dict):
+        assert list(map(type, rebuilt)) == list(map(type, value))
+
+
+def test_a_naive_datetime_is_taken_as_utc() -> None:
+    payload = converter.serialize(MOMENT.replace(tzinfo=None))
+
+    assert payload == converter.serialize(MOMENT)
+    assert converter.deserialize('"2026-11-24T12:30:01.000005"', datetime) == MOMENT
+
+
+@pytest.mark.parametrize(
+    ("payload", "hint", "start"),
+    [
+        ('[{"name": "pen", "price": "x"}]', list[Item], "payload[0].price holds text"),
+        ('{"entries": [1, "x"]}', Page[int], "payload.entries[1] holds text"),
+        ('{"a": {"b": 1}}', dict[str, dict[str, str]], "payload['a']['b'] holds an integer"),
+        ('{"a": 1}', dict[int, int], "payload['a'] holds text"),
+        ("[1, [2, true, null]]", tuple[int, tuple[int, bool, int]], "payload[1][2] holds null"),
+        ('{"since": "2026-01-02"}', Address, "payload lacks 'street'"),
+        ('{"b": "green"}', dict[str, Colour], "payload['b']: "),
+        ('["c"]', list[Literal["a", "b"]], "payload[0] holds 'c'"),
+        ("1", Ellipsis, "payload is to be a "),
+    ],
+)
+def test_says_where_it_does_not_fit(payload: str, hint: object, start: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        converter.deserialize(payload, hint)
+
+    assert str(caught.value).startswith(start)

@@ -2,6 +2,7 @@
 
 from durabletask_client.channel import ChannelOptions
 from durabletask_client.client import AsyncTaskHubGrpcClient
+from durabletask_client.codecs import AesGcmCodec, CodecDataConverter, PayloadCodec, PayloadCodecError, ZlibCodec
 from durabletask_client.connection import ConnectionSettings
 from durabletask_client.entities import CleanEntityStorageResult, EntityInstanceId, EntityMetadata, EntityQuery
 from durabletask_client.errors import (
@@ -58,8 +59,12 @@ __all__ = [
     "Page",
     "PurgeInstancesResult",
     # payloads
+    "AesGcmCodec",
+    "CodecDataConverter",
     "DataConverter",
     "JsonDataConverter",
+    "PayloadCodec",
+    "ZlibCodec",
     # errors, and how they travel
     "DefaultFailureConverter",
     "FailureConverter",
@@ -73,6 +78,7 @@ __all__ = [
     "OrchestrationNotFoundError",
     "OrchestrationStatusError",
     "OrchestrationTerminatedError",
+    "PayloadCodecError",
     "RequestFailedError",
     "ServerUnavailableError",
     "UnsupportedRequestError",

@@ -65,8 +65,10 @@ class FailureDetails:
     def from_exception(cls, error: BaseException, *, is_non_retriable: bool = False) -> FailureDetails:
         """Describe an exception and its causes.
 
-        The cause of an exception is what Python would print above it; if there is none, what it carries as `details` or
-        `failure_details`, for exceptions that stand for a failure elsewhere.
+        The cause of an exception is what it was raised `from`. If there is none, it is what the exception carries as `details` or
+        `failure_details`, for those that stand for a failure elsewhere; and of an `ExceptionGroup` it is its first member. What
+        merely was being handled when it was raised (`__context__`) is no cause: policies that look for types of causes
+        would otherwise depend on where code happens to stand.
 
         Args:
             error: The exception.
@@ -146,8 +148,10 @@ _Describe: TypeAlias = Callable[[BaseException, FailureDetails], FailureDetails]
 
 
 def _describe(error: BaseException, depth: int, adapt: _Describe) -> FailureDetails:
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    inner = _carried(error)
+    cause, inner = error.__cause__, _carried(error)
+
+    if cause is None and inner is None and isinstance(error, BaseExceptionGroup):
+        cause = error.exceptions[0]
 
     if cause is not None:
         inner = _describe(cause, depth - 1, adapt) if depth else None

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, get_args, get_origin
+from typing import Any
 
+from durabletask_client.annotations import result_type
 from durabletask_client.serialization import DataConverter
 
 from durabletask_worker.errors import RegistrationError
 
 NAME_ATTRIBUTE = "__durabletask_name__"
 """Where a function carries the name it was registered under, if that is not its own."""
-
-_AWAITABLES = (Awaitable, Coroutine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +106,26 @@ def signature_of(function: Callable[..., object]) -> Signature:
         takes_input=input_parameter is not None,
         input_has_default=input_parameter is not None and not _is_required(input_parameter),
         input_type=None if input_parameter is None or has_many else _hint(input_parameter.annotation),
-        result_type=_result_type(signature.return_annotation),
+        result_type=result_type(signature.return_annotation),
         is_async=inspect.iscoroutinefunction(function)
         or inspect.iscoroutinefunction(getattr(function, "__call__", None)),  # noqa: B004
     )
+
+
+@lru_cache(maxsize=4096)
+def callee_of(function: Callable[..., object] | str) -> tuple[str, object]:
+    """What whoever calls a function from afar needs to know of it.
+
+    Args:
+        function: The function, or its name.
+
+    Returns:
+        Its name, and the type of its result; None where no annotation says.
+
+    Raises:
+        RegistrationError: It has no name of its own, or cannot be called with a context.
+    """
+    return name_of(function), None if isinstance(function, str) else signature_of(function).result_type
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:
@@ -123,15 +138,3 @@ def _hint(annotation: object) -> object:
         return None
 
     return annotation
-
-
-def _result_type(annotation: object) -> object:
-    origin, arguments = get_origin(annotation), get_args(annotation)
-
-    if origin in _AWAITABLES and arguments:
-        return _hint(arguments[-1])
-
-    if origin is Generator:
-        return _hint(arguments[2]) if len(arguments) > 2 else None
-
-    return None if origin is Iterator or annotation in (Generator, Iterator, *_AWAITABLES) else _hint(annotation)

@@ -9,7 +9,7 @@ from durabletask_client.serialization._forms import MisfitError
 from durabletask_client.serialization._rebuilding import form_of
 from durabletask_client.serialization._writing import write
 
-_decode = json.JSONDecoder().decode
+_decoder = json.JSONDecoder()
 
 
 class DataConverter(Protocol):
@@ -91,3 +91,13 @@ class JsonDataConverter:
             raise misfit.error() from misfit.__cause__
         except RecursionError:
             raise ValueError("the payload is nested too deeply to be read") from None
+
+
+def _decode(data: str) -> Any:
+    try:
+        value, end = _decoder.raw_decode(data)
+    except json.JSONDecodeError:
+        end = -1
+
+    # White space around the value, or no JSON: slower, and rare.
+    return value if end == len(data) else _decoder.decode(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
-from durabletask_worker._signature import name_of
+from durabletask_worker._signature import callee_of
 from durabletask_worker.context.activity import ActivityContext
 from durabletask_worker.context.facts import Facts
 from durabletask_worker.execution.actions import ScheduleActivity
@@ -104,10 +104,9 @@ class ActivityCalls(Facts):
             RegistrationError: The activity has no name.
             TypeError: The input cannot be written as a payload.
         """
-        state = self._live()
-        name, payload = name_of(activity), state.converter.serialize(input)
+        state, (name, result_type) = self._live(), callee_of(activity)
+        policy = retry_policy or state.host.default_retry_policy
+        payload = state.write_input(input, policy)
         action = ScheduleActivity(state.schedule.next_id(), name, payload, tags)
 
-        return state.schedule.call(
-            action, self._decoder(activity, return_type), retry_policy or state.host.default_retry_policy
-        )
+        return state.schedule.call(action, return_type or result_type, policy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
-from durabletask_worker._signature import name_of
+from durabletask_worker._signature import callee_of
 from durabletask_worker.context.facts import Facts
 from durabletask_worker.execution.actions import CreateChild, SendEvent, Terminate
 from durabletask_worker.execution.state import State
@@ -132,11 +132,10 @@ class Children(Facts):
         """
         state = self._live()
         state.sections.check_child()
-        action = _child(state, orchestrator, input, instance_id, version, tags)
+        policy = retry_policy or state.host.default_retry_policy
+        action = _child(state, orchestrator, input, policy, instance_id, version, tags)
 
-        return state.schedule.call(
-            action, self._decoder(orchestrator, return_type), retry_policy or state.host.default_retry_policy
-        )
+        return state.schedule.call(action, return_type or callee_of(orchestrator)[1], policy)
 
     @overload
     def start_orchestration(
@@ -198,7 +197,7 @@ class Children(Facts):
             ValueError: `instance_id` is empty.
         """
         state = self._live()
-        action = _child(state, orchestrator, input, instance_id, version, tags)
+        action = _child(state, orchestrator, input, None, instance_id, version, tags)
         state.schedule.add(action)
 
         return action.child_id
@@ -236,13 +235,14 @@ class Children(Facts):
         state = self._live()
         _require("instance_id", instance_id)
         payload = state.converter.serialize(output)
-        state.schedule.add(Terminate(state.schedule.next_id(), instance_id, payload, recursive))
+        state.schedule.add_unrecorded(Terminate(state.schedule.next_id(), instance_id, payload, recursive))
 
 
 def _child(
     state: State,
     orchestrator: Callable[..., object] | str,
     input: object,
+    policy: RetryPolicy | None,
     instance_id: str | None,
     version: str | None,
     tags: Mapping[str, str] | None,
@@ -250,7 +250,7 @@ def _child(
     if instance_id is not None:
         _require("instance_id", instance_id)
 
-    name, payload = name_of(orchestrator), state.converter.serialize(input)
+    name, payload = callee_of(orchestrator)[0], state.write_input(input, policy)
 
     return CreateChild(
         id=state.schedule.next_id(),

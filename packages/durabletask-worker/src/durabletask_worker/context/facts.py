@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from random import Random
 from types import MappingProxyType
 
-from durabletask_worker._signature import signature_of
 from durabletask_worker.errors import OrchestrationUnloaded
 from durabletask_worker.execution.state import State
 
@@ -120,12 +118,6 @@ class Facts:
             return self._state.now() + when
 
         return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-
-    def _decoder(self, function: Callable[..., object] | str, return_type: object) -> Callable[[str | None], object]:
-        if return_type is None and not isinstance(function, str):
-            return_type = signature_of(function).result_type
-
-        return partial(self._state.converter.deserialize, type_hint=return_type)
 
 
 class ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):

@@ -52,7 +52,7 @@ class ScheduleActivity(NamedTuple):
 
     def is_confirmed_by(self, event: pb.HistoryEvent) -> bool:
         """Whether the event records this action."""
-        return event.HasField("taskScheduled") and event.taskScheduled.name == self.name
+        return event.taskScheduled.name == self.name
 
     def write(self, message: pb.OrchestratorAction) -> None:
         """Fill the protocol's message."""
@@ -90,9 +90,7 @@ class CreateChild(NamedTuple):
 
     def is_confirmed_by(self, event: pb.HistoryEvent) -> bool:
         """Whether the event records this action."""
-        created = event.subOrchestrationInstanceCreated
-
-        return event.HasField("subOrchestrationInstanceCreated") and created.name == self.name
+        return event.subOrchestrationInstanceCreated.name == self.name
 
     def write(self, message: pb.OrchestratorAction) -> None:
         """Fill the protocol's message."""

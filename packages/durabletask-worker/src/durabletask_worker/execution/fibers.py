@@ -64,7 +64,8 @@ class Fiber:
         if self._code is None:
             self._end(self.started, None)
         else:
-            self._run(self._code)
+            self._is_ready = True
+            self.go_on()
 
     def prepare(self, work: Coroutine[Any, Any, Any] | Generator[Any, Any, Any]) -> None:
         """Take on code that is called already, to be run when it is its turn."""
@@ -94,15 +95,6 @@ class Fiber:
 
         self.make_ready()
 
-    def go_on(self) -> None:
-        """Run the code to its next wait or its end, if there is a reason to.
-
-        Raises:
-            NonDeterminismError: It waits for something that is not a durable task.
-        """
-        if self._is_ready and not self.is_done and self._code is not None:
-            self._run(self._code)
-
     def close(self) -> None:
         """Unwind code that is not done.
 
@@ -112,7 +104,17 @@ class Fiber:
         if self._code is not None:
             self._code.close()
 
-    def _run(self, code: Code) -> None:
+    def go_on(self) -> None:
+        """Run the code to its next wait or its end, if there is a reason to.
+
+        Raises:
+            NonDeterminismError: It waits for something that is not a durable task.
+        """
+        code = self._code
+
+        if code is None or self.is_done or not self._is_ready:
+            return
+
         while True:
             # Here, not later: joining a task may settle it, and make this ready while it goes on already.
             self._is_ready = False

@@ -16,8 +16,8 @@ from durabletask_worker.context import OrchestrationContext
 from durabletask_worker.errors import NonDeterminismError, OrchestratorNotRegisteredError
 from durabletask_worker.execution.actions import CreateTimer
 from durabletask_worker.execution.completion import FRAMEWORK_ID, Completion
-from durabletask_worker.execution.determinism import waiting_line
 from durabletask_worker.execution.host import Host
+from durabletask_worker.execution.outcomes import OUTCOMES
 from durabletask_worker.execution.state import State
 
 __all__ = ["Execution", "replay"]
@@ -33,11 +33,12 @@ class Execution:
         host: The worker that hosts it.
         instance_id: The orchestration.
         execution_id: Its generation, as the work item has it.
+        traces: Whether to keep where in the code each action is done.
     """
 
-    def __init__(self, host: Host, *, instance_id: str, execution_id: str | None = None) -> None:
+    def __init__(self, host: Host, *, instance_id: str, execution_id: str | None = None, traces: bool = False) -> None:
         self._host = host
-        self._state = State(instance_id, execution_id, host)
+        self._state = State(instance_id, execution_id, host, traces=traces)
         self._function: Callable[..., Any] | None = None
         self._held: list[pb.HistoryEvent] = []
         self._completion: Completion | None = None
@@ -67,23 +68,17 @@ class Execution:
             state.schedule.confirm_all()
 
         try:
-            state.is_replaying = True
-            state.past_events = past_events
-
-            for event in past_events:
-                self._apply(event)
+            if past_events:
+                self._replay(past_events)
 
             state.is_replaying = False
 
-            for event in new_events:
-                self._apply(event)
+            self._apply(new_events)
 
             if state.fibers.main is None and self._completion is None:
                 raise NonDeterminismError(f"the history of {state.instance_id!r} does not begin with ExecutionStarted")
         except NonDeterminismError as error:
-            self._fail(error)
-        finally:
-            state.past_events = ()
+            self._fail(self._located(error, past_events))
 
         return self._response()
 
@@ -97,51 +92,67 @@ class Execution:
         except BaseException as error:  # noqa: BLE001 - the user's `finally` and `except` may raise anything
             self._host.logger.debug("%s raised %r while it was unloaded", self._state, error)
 
-    def _apply(self, event: pb.HistoryEvent) -> None:
-        kind = event.WhichOneof("eventType")
+    def _replay(self, events: Sequence[pb.HistoryEvent]) -> None:
         state = self._state
+        state.is_replaying = True
+        state.past_events = events
+        state.schedule.recorded = frozenset([event.eventId for event in events])
 
-        if self._completion is not None:
-            # It is over; but unread external events may go on to the next generation.
-            if kind == "eventRaised":
-                state.mailbox.deliver(event)
+        try:
+            self._apply(events)
+        finally:
+            state.past_events = ()
+            state.schedule.recorded = frozenset()
 
-            return
+    def _located(self, error: NonDeterminismError, past_events: Sequence[pb.HistoryEvent]) -> NonDeterminismError:
+        """Find the line to blame for a departure from the history, by another replay that keeps all lines."""
+        if error.step is None or error.line is not None:
+            return error
 
-        if state.is_suspended and kind not in _NOT_HELD:
-            self._held.append(event)
+        again = Execution(
+            self._host, instance_id=self._state.instance_id, execution_id=self._state.execution_id, traces=True
+        )
 
-            return
+        try:
+            again._replay(past_events)
+        except NonDeterminismError as located:
+            return located if located.step == error.step else error
+        finally:
+            again.close()
 
-        handle = self._handlers.get(kind or "")
+        return error
 
-        if handle is None:
-            self._host.logger.debug("%s: an event of kind %s has no effect", state, kind)
+    def _apply(self, events: Iterable[pb.HistoryEvent]) -> None:
+        state, fibers = self._state, self._state.fibers
 
-            return
+        for event in events:
+            kind = event.WhichOneof("eventType")
 
-        handle(self, event)
+            if self._completion is not None:
+                # It is over; but unread external events may go on to the next generation.
+                if kind == "eventRaised":
+                    state.mailbox.deliver(event)
+            elif state.is_suspended and kind not in _NOT_HELD:
+                self._held.append(event)
+            elif kind in OUTCOMES:
+                OUTCOMES[kind](state, event)
 
-        if state.fibers.ready:
-            self._run(state.fibers.run)
+                if fibers.ready:
+                    self._run(fibers.run)
+            elif kind in self._handlers:
+                self._handlers[kind](self, event)
+            else:
+                self._host.logger.debug("%s: an event of kind %s has no effect", state, kind)
 
     def _run(self, step: Callable[[], None]) -> None:
         """Let the code take a step, and see whether it is at its end."""
         state, guard = self._state, self._host.guard
 
-        try:
-            if guard is None or state.is_replaying or self._function is None:
+        if guard is None or state.is_replaying or self._function is None:
+            step()
+        else:
+            with guard(self._function):
                 step()
-            else:
-                with guard(self._function):
-                    step()
-        except KeyboardInterrupt:
-            # Meant for the process; the server hands the turn out again.
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever the code raises is its failure
-            self._fail(error)
-
-            return
 
         if state.continuation is not None and self._completion is None:
             self._complete(
@@ -155,12 +166,15 @@ class Execution:
 
     def _returned(self, result: object, error: BaseException | None) -> None:
         """Take note of the end of the orchestrator's own code."""
-        if error is not None:
-            raise error
+        if error is None and self._state.continuation is None:
+            try:
+                payload = self._state.converter.serialize(result)
+                self._complete(Completion(status=OrchestrationStatus.COMPLETED, result=payload))
+            except Exception as unwritten:  # noqa: BLE001 - a converter may raise anything
+                error = unwritten
 
-        if self._state.continuation is None:
-            payload = self._state.converter.serialize(result)
-            self._complete(Completion(status=OrchestrationStatus.COMPLETED, result=payload))
+        if error is not None:
+            self._fail(error)
 
     def _complete(self, completion: Completion) -> None:
         if self._completion is None:
@@ -252,7 +266,7 @@ class Execution:
         self._run(lambda: state.fibers.begin(lambda: host.call(found, context, payload), self._returned))
 
     def _on_turn(self, event: pb.HistoryEvent) -> None:
-        self._state.set_time(event.timestamp)
+        self._state.begin_turn(event)
 
         if not self._state.is_suspended:
             self._state.schedule.begin_turn()
@@ -275,89 +289,14 @@ class Execution:
         self._state.is_suspended = False
         held, self._held = self._held, []
 
-        for waiting in held:
-            self._apply(waiting)
+        self._apply(held)
 
-    def _on_confirmed(self, event: pb.HistoryEvent) -> None:
-        self._state.schedule.confirm(event, self._waiting_line, self._state)
-
-    def _waiting_line(self) -> str | None:
-        main = self._state.fibers.main
-
-        return None if main is None else waiting_line(main.started)
-
-    def _on_raised(self, event: pb.HistoryEvent) -> None:
-        self._state.mailbox.deliver(event)
-
-    def _on_task_completed(self, event: pb.HistoryEvent) -> None:
-        completed = event.taskCompleted
-        self._on_result(completed.taskScheduledId, completed.result.value if completed.HasField("result") else None)
-
-    def _on_child_completed(self, event: pb.HistoryEvent) -> None:
-        completed = event.subOrchestrationInstanceCompleted
-        self._on_result(completed.taskScheduledId, completed.result.value if completed.HasField("result") else None)
-
-    def _on_result(self, action_id: int, payload: str | None) -> None:
-        self._note(self._state.schedule.succeeded(action_id, payload), "result", action_id)
-
-    def _on_task_failed(self, event: pb.HistoryEvent) -> None:
-        failed = event.taskFailed
-        known = self._state.schedule.failed(failed.taskScheduledId, failed.failureDetails)
-        self._note(known, "failure", failed.taskScheduledId)
-
-    def _on_child_failed(self, event: pb.HistoryEvent) -> None:
-        failed = event.subOrchestrationInstanceFailed
-        known = self._state.schedule.failed(failed.taskScheduledId, failed.failureDetails)
-        self._note(known, "failure", failed.taskScheduledId)
-
-    def _on_fired(self, event: pb.HistoryEvent) -> None:
-        timer_id = event.timerFired.timerId
-        self._note(self._state.schedule.fired(timer_id), "timer", timer_id)
-
-    def _on_entity_completed(self, event: pb.HistoryEvent) -> None:
-        completed = event.entityOperationCompleted
-        payload = completed.output.value if completed.HasField("output") else None
-        self._note(self._state.sections.completed(completed.requestId, payload), "result", completed.requestId)
-
-    def _on_entity_failed(self, event: pb.HistoryEvent) -> None:
-        failed = event.entityOperationFailed
-        known = self._state.sections.failed(failed.requestId, failed.failureDetails)
-        self._note(known, "failure", failed.requestId)
-
-    def _on_granted(self, event: pb.HistoryEvent) -> None:
-        section_id = event.entityLockGranted.criticalSectionId
-        self._note(self._state.sections.granted(section_id), "lock", section_id)
-
-    def _note(self, known: bool, what: str, action_id: int | str) -> None:
-        # Answered already, or of a wait that was given up.
-        if not known:
-            self._host.logger.debug(
-                "%s: a %s for step %s, which is not open, has no effect", self._state, what, action_id
-            )
-
-    _handlers: ClassVar[Mapping[str, Callable[[Execution, pb.HistoryEvent], None]]] = {
+    _handlers: ClassVar[Mapping[str | None, Callable[[Execution, pb.HistoryEvent], None]]] = {
         "orchestratorStarted": _on_turn,
         "executionStarted": _on_started,
         "executionTerminated": _on_terminated,
         "executionSuspended": _on_suspended,
         "executionResumed": _on_resumed,
-        "taskScheduled": _on_confirmed,
-        "subOrchestrationInstanceCreated": _on_confirmed,
-        "timerCreated": _on_confirmed,
-        "eventSent": _on_confirmed,
-        "entityOperationCalled": _on_confirmed,
-        "entityOperationSignaled": _on_confirmed,
-        "entityLockRequested": _on_confirmed,
-        "entityUnlockSent": _on_confirmed,
-        "entityOperationCompleted": _on_entity_completed,
-        "entityOperationFailed": _on_entity_failed,
-        "entityLockGranted": _on_granted,
-        "taskCompleted": _on_task_completed,
-        "taskFailed": _on_task_failed,
-        "subOrchestrationInstanceCompleted": _on_child_completed,
-        "subOrchestrationInstanceFailed": _on_child_failed,
-        "timerFired": _on_fired,
-        "eventRaised": _on_raised,
     }
 
 

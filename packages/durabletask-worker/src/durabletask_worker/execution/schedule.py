@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,20 +14,37 @@ from durabletask_worker.execution.determinism import Place, departure, here
 from durabletask_worker.execution.tasks import OpenTask
 from durabletask_worker.retry import RetryAttempt, RetryPolicy
 
-__all__ = ["Schedule"]
+__all__ = ["CallTask", "Schedule"]
 
 
-@dataclass(slots=True)
-class _Call:
-    """An activity or a sub-orchestration that is not done, over all its attempts."""
+class CallTask(OpenTask[object]):
+    """The task of an activity or a sub-orchestration, over all its attempts.
 
-    action: ScheduleActivity | CreateChild
-    task: OpenTask[object]
-    decode: Callable[[str | None], object]
-    policy: RetryPolicy | None
-    first_attempt_at: datetime | None
-    place: Place | None
-    attempts: int = 0
+    Args:
+        action: The first attempt.
+        result_type: What to rebuild the result as; None for plain values.
+        policy: When to try again; None for never.
+        first_attempt_at: When the first attempt began; None without a policy.
+        place: Where in the code it was called; None if nobody asks.
+    """
+
+    __slots__ = ("action", "attempts", "first_attempt_at", "place", "policy", "result_type")
+
+    def __init__(
+        self,
+        action: ScheduleActivity | CreateChild,
+        result_type: object,
+        policy: RetryPolicy | None,
+        first_attempt_at: datetime | None,
+        place: Place | None,
+    ) -> None:
+        OpenTask.__init__(self)  # not super(), which takes longer, for each step of each replay
+        self.action = action
+        self.result_type = result_type
+        self.policy = policy
+        self.first_attempt_at = first_attempt_at
+        self.place = place
+        self.attempts = 1
 
 
 class Schedule:
@@ -38,30 +54,44 @@ class Schedule:
 
     Args:
         now: The orchestration's time.
+        read: Rebuilds a value from a payload and the type that it is to have.
         to_exception: Makes the exception that a failed task raises.
         chance: Gives each action a number from 0 up to, not including, 1: the same in each replay.
+        traces: Whether to keep where in the code each action was done.
     """
 
     def __init__(
         self,
         now: Callable[[], datetime],
+        read: Callable[[str | None, object], object],
         to_exception: Callable[[str, FailureDetails], BaseException],
         chance: Callable[[int], float],
+        *,
+        traces: bool,
     ) -> None:
+        self.recorded: frozenset[int] = frozenset()
+        """The numbers of the actions that the history has, while it is replayed."""
         self._now = now
+        self._read = read
         self._to_exception = to_exception
         self._chance = chance
+        self._traces = traces
         self._last_id = 0
         self._unconfirmed: dict[int, Action] = {}
         self._places: dict[int, Place | None] = {}
         self._unrecorded: list[int] = []
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, CallTask] = {}
         self._timers: dict[int, Callable[[], None]] = {}
 
     @property
     def unconfirmed(self) -> list[Action]:
         """The actions that no event has confirmed, in order: what the server is to be told."""
         return list(self._unconfirmed.values())
+
+    @property
+    def is_next_recorded(self) -> bool:
+        """Whether the history has the next action, so that nobody will read what is in it."""
+        return self._last_id + 1 in self.recorded
 
     def next_id(self) -> int:
         """The number of the next action."""
@@ -77,42 +107,47 @@ class Schedule:
             place: Where the code did it; None for where it is now.
         """
         self._unconfirmed[action.id] = action
-        self._places[action.id] = place or here()
 
-        if isinstance(action, Terminate):
-            self._unrecorded.append(action.id)
+        if self._traces:
+            self._places[action.id] = place or here()
+
+    def add_unrecorded(self, action: Terminate) -> None:
+        """Take on an action that no event will record."""
+        self.add(action)
+        self._unrecorded.append(action.id)
 
     def begin_turn(self) -> None:
         """Take note that the server has got the answer to the turn before."""
-        for action_id in self._unrecorded:
-            self._unconfirmed.pop(action_id, None)
+        if self._unrecorded:
+            for action_id in self._unrecorded:
+                self._unconfirmed.pop(action_id, None)
 
-        self._unrecorded.clear()
+            self._unrecorded.clear()
 
     def confirm_all(self) -> None:
         """Take note that the history has all actions, without being shown the events."""
         self._unconfirmed.clear()
-        self._places.clear()
 
     def call(
         self,
         action: ScheduleActivity | CreateChild,
-        decode: Callable[[str | None], object],
+        result_type: object,
         policy: RetryPolicy | None,
-    ) -> OpenTask[object]:
+    ) -> CallTask:
         """Take on an activity or a sub-orchestration.
 
         Args:
             action: The first attempt.
-            decode: Turns the payload of the result into its value.
+            result_type: What to rebuild the result as; None for plain values.
             policy: When to try again; None for never.
 
         Returns:
             The task of all attempts together.
         """
-        task: OpenTask[object] = OpenTask()
         first_attempt_at = None if policy is None else self._now()
-        self._attempt(_Call(action, task, decode, policy, first_attempt_at, here()), action)
+        place = here() if self._traces else None
+        task = self._calls[action.id] = CallTask(action, result_type, policy, first_attempt_at, place)
+        self.add(action, place)
 
         return task
 
@@ -148,10 +183,10 @@ class Schedule:
         Raises:
             NonDeterminismError: The code did something else.
         """
-        action, place = self._unconfirmed.pop(event.eventId, None), self._places.pop(event.eventId, None)
+        action = self._unconfirmed.pop(event.eventId, None)
 
         if action is None or not action.is_confirmed_by(event):
-            raise departure(event, action, place, waits_at(), orchestration)
+            raise departure(event, action, self._places.get(event.eventId), waits_at(), orchestration)
 
     def succeeded(self, action_id: int, payload: str | None) -> bool:
         """Take note of a result. False if nothing open has that number."""
@@ -161,11 +196,11 @@ class Schedule:
             return False
 
         try:
-            result = call.decode(payload)
+            result = self._read(payload, call.result_type)
         except Exception as error:  # noqa: BLE001 - a converter may raise anything, and the orchestrator is to see it
-            call.task.fail(error)
+            call.fail(error)
         else:
-            call.task.complete(result)
+            call.complete(result)
 
         return True
 
@@ -181,12 +216,12 @@ class Schedule:
         try:
             delay = self._delay(call, action_id, details)
         except Exception as error:  # noqa: BLE001 - a policy's handler may raise anything, and the orchestrator is to see it
-            call.task.fail(error)
+            call.fail(error)
 
             return True
 
         if delay is None:
-            call.task.fail(self._to_exception(str(call.action), details))
+            call.fail(self._to_exception(str(call.action), details))
         else:
             self.start_timer(self._now() + delay, partial(self._attempt_again, call))
 
@@ -203,15 +238,13 @@ class Schedule:
 
         return True
 
-    def _attempt(self, call: _Call, action: ScheduleActivity | CreateChild) -> None:
+    def _attempt_again(self, call: CallTask) -> None:
+        action = call.action._replace(id=self.next_id())
         call.attempts += 1
         self._calls[action.id] = call
         self.add(action, call.place)
 
-    def _attempt_again(self, call: _Call) -> None:
-        self._attempt(call, call.action._replace(id=self.next_id()))
-
-    def _delay(self, call: _Call, action_id: int, details: FailureDetails) -> timedelta | None:
+    def _delay(self, call: CallTask, action_id: int, details: FailureDetails) -> timedelta | None:
         if call.policy is None or call.first_attempt_at is None:
             return None
 

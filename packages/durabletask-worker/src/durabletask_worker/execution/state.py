@@ -10,16 +10,16 @@ from uuid import UUID, uuid5
 from durabletask_client.failures import FailureDetails
 from durabletask_client.serialization import DataConverter
 from durabletask_protos import orchestrator_service_pb2 as pb
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from durabletask_worker.errors import TaskFailedError
 from durabletask_worker.execution.actions import PATCHES, SendEvent
+from durabletask_worker.execution.determinism import waiting_line
 from durabletask_worker.execution.fibers import Fibers
 from durabletask_worker.execution.host import Host
 from durabletask_worker.execution.mailbox import Mailbox
 from durabletask_worker.execution.schedule import Schedule
 from durabletask_worker.execution.sections import Sections
-from durabletask_worker.retry import fraction
+from durabletask_worker.retry import RetryPolicy, fraction
 
 __all__ = ["Continuation", "State"]
 
@@ -46,9 +46,10 @@ class State:
         instance_id: The orchestration.
         execution_id: Its generation; None if the server names none.
         host: The worker that hosts it.
+        traces: Whether to keep where in the code each action is done.
     """
 
-    def __init__(self, instance_id: str, execution_id: str | None, host: Host) -> None:
+    def __init__(self, instance_id: str, execution_id: str | None, host: Host, *, traces: bool = False) -> None:
         self.instance_id = instance_id
         self.execution_id = execution_id
         self.host = host
@@ -64,31 +65,46 @@ class State:
         self.custom_status: str | None = None
         self.continuation: Continuation | None = None
         self.mailbox = Mailbox()
-        self.schedule = Schedule(self.now, self._exception, lambda action_id: fraction(f"{instance_id}:{action_id}"))
+        self.schedule = Schedule(
+            self.now,
+            host.converter.deserialize,
+            self._exception,
+            lambda action_id: fraction(f"{instance_id}:{action_id}"),
+            traces=traces,
+        )
         self.sections = Sections(instance_id, self.schedule, self._exception, self._id_of)
         self.fibers = Fibers(f"orchestration {instance_id!r}")
         self._uuids = 0
         self._patches: dict[str, bool] = {}
         self._recorded_patches: set[str] | None = None
-        self._timestamp = Timestamp()
+        self._turn = pb.HistoryEvent()
+        self._first_turn: pb.HistoryEvent | None = None
         self._now: datetime | None = None
-        self._started_at = ""
 
     def __str__(self) -> str:
         return f"orchestration {self.instance_id!r} ({self.name})"
 
-    def set_time(self, timestamp: Timestamp) -> None:
-        """Take over the time of a turn."""
-        self._timestamp = timestamp
-        self._started_at = self._started_at or timestamp.ToJsonString()
+    def begin_turn(self, event: pb.HistoryEvent) -> None:
+        """Take over the time of a turn from its OrchestratorStarted."""
+        self._turn = event
         self._now = None
+
+        if self._first_turn is None:
+            self._first_turn = event
 
     def now(self) -> datetime:
         """The orchestration's time: that of the turn which is done, or done again. Aware, in UTC."""
         if self._now is None:
-            self._now = self._timestamp.ToDatetime(tzinfo=UTC)
+            self._now = self._turn.timestamp.ToDatetime(tzinfo=UTC)
 
         return self._now
+
+    def write_input(self, value: object, policy: RetryPolicy | None) -> str | None:
+        """The payload of the next action's input; None for none, and where the history has it and no further attempt needs it."""
+        if policy is None and self.schedule.is_next_recorded:
+            return None
+
+        return self.converter.serialize(value)
 
     def new_uuid(self) -> str:
         """A unique id, the same again in a replay."""
@@ -98,7 +114,15 @@ class State:
 
     def seed(self) -> str:
         """What random numbers may follow from: another text for each generation."""
-        return f"{self.instance_id} {self.execution_id} {self._started_at}"
+        began = "" if self._first_turn is None else self._first_turn.timestamp.ToJsonString()
+
+        return f"{self.instance_id} {self.execution_id} {began}"
+
+    def waiting_line(self) -> str | None:
+        """Where the orchestrator waits, as `file:line`; None if it does not."""
+        main = self.fibers.main
+
+        return None if main is None else waiting_line(main.started)
 
     def patched(self, name: str) -> bool:
         """Whether this orchestration runs with a change of its code: decided where it is first asked, and recorded if so."""
