@@ -13,7 +13,6 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_worker._failures import wire_failure
 from durabletask_worker._threads import Threads, is_cancellation
 from durabletask_worker.context import ActivityContext
-from durabletask_worker.errors import ActivityNotRegisteredError
 from durabletask_worker.execution.host import Host
 from durabletask_worker.middleware import Pipeline
 from durabletask_worker.registry import Registration
@@ -58,7 +57,7 @@ class Activities:
         found = self._host.registry.find_activity(request.name)
 
         if found is None:
-            response.failureDetails.CopyFrom(ActivityNotRegisteredError(request.name).details.to_proto())
+            response.failureDetails.CopyFrom(self._host.registry.missing_activity(request.name).details.to_proto())
 
             return response
 

@@ -81,7 +81,7 @@ def _only_one(module: ModuleType) -> Registry | TaskHubGrpcWorker:
         for each in hosts.values()
         if isinstance(each, Registry) and not any(worker.registry is each for worker in workers.values())
     }
-    found = [*workers.values(), *registries.values()]
+    found: list[Registry | TaskHubGrpcWorker] = [*workers.values(), *registries.values()]
 
     if len(found) == 1:
         return found[0]

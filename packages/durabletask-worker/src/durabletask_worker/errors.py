@@ -33,11 +33,12 @@ class RegistrationError(DurableTaskWorkerError, ValueError):
 class _NotRegisteredError(DurableTaskWorkerError):
     _kind: ClassVar[str]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, hint: str = "") -> None:
         super().__init__(
-            f"{self._kind} {name!r} is not registered with this worker; register it before the worker starts"
+            f"{self._kind} {name!r} is not registered with this worker{hint}; register it before the worker starts"
         )
         self.name = name
+        self.hint = hint
 
     @property
     def details(self) -> FailureDetails:
@@ -47,7 +48,7 @@ class _NotRegisteredError(DurableTaskWorkerError):
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.name,)
+        return type(self), (self.name, self.hint)
 
 
 class OrchestratorNotRegisteredError(_NotRegisteredError):
@@ -55,6 +56,7 @@ class OrchestratorNotRegisteredError(_NotRegisteredError):
 
     Args:
         name: The name it asks for.
+        hint: What there is instead, to go into the message.
     """
 
     _kind = "orchestrator"
@@ -65,6 +67,7 @@ class ActivityNotRegisteredError(_NotRegisteredError):
 
     Args:
         name: The name it asks for.
+        hint: What there is instead, to go into the message.
     """
 
     _kind = "activity"

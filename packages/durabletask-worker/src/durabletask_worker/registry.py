@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from durabletask_worker._entity_definition import EntityDefinition, define
 from durabletask_worker._signature import NAME_ATTRIBUTE, Signature, name_of, signature_of
 from durabletask_worker.entity import entity_name
-from durabletask_worker.errors import RegistrationError
+from durabletask_worker.errors import ActivityNotRegisteredError, OrchestratorNotRegisteredError, RegistrationError
 
 __all__ = ["Registration", "Registry"]
 
@@ -227,6 +228,21 @@ class Registry:
         """The entity of that name, in any case, or None."""
         return self._entities.get(name.lower())
 
+    def missing_orchestrator(self, name: str, version: str | None) -> OrchestratorNotRegisteredError:
+        """Say that there is no orchestrator of that name and version, and what there is instead."""
+        versions = self.versions_of(name)
+
+        if versions:
+            asked = f"in version {version!r}" if version else "without a version"
+
+            return OrchestratorNotRegisteredError(name, f" {asked}; it has it in {', '.join(map(repr, versions))}")
+
+        return OrchestratorNotRegisteredError(name, _hint(name, {each.name for each in self._orchestrators.values()}))
+
+    def missing_activity(self, name: str) -> ActivityNotRegisteredError:
+        """Say that there is no activity of that name, and what there is instead."""
+        return ActivityNotRegisteredError(name, _hint(name, self._activities))
+
     def _absorb(self, other: Registry) -> None:
         self._orchestrators = _merge("orchestrator", self._orchestrators, other._orchestrators)
         self._activities = _merge("activity", self._activities, other._activities)
@@ -279,6 +295,12 @@ def _carry(function: Callable[..., Any], name: str, carried: Callable[[Callable[
         setattr(function, NAME_ATTRIBUTE, name)
 
     return name
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=3)
+
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _registries(source: Registry | ModuleType) -> list[Registry]:

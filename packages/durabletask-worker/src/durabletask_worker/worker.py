@@ -13,6 +13,7 @@ from typing import Any, Self
 import grpc
 from durabletask_client.channel import ChannelOptions, MetadataSource, TokenSource
 from durabletask_client.connection import ConnectionSettings
+from durabletask_client.failures import DefaultFailureConverter, FailureConverter
 from durabletask_client.serialization import DataConverter, JsonDataConverter
 from durabletask_client.tls import TlsOptions
 
@@ -62,6 +63,7 @@ class TaskHubGrpcWorker:
         channel_options: How the connection behaves; None for the defaults.
         connection: All of the above as one value; the others are left out then.
         data_converter: Turns values into payloads and back; None for JSON. Clients must agree.
+        failure_converter: Turns exceptions into failures and back; None for plain ones: what waits raises `TaskFailedError`.
         concurrency_options: How much work to take on at a time; None for the defaults.
         registry: What to host; `add_orchestrator`, `add_activity` and `add_entity` add to it. None for a new one.
         middleware: What stands around all that runs; the first is the outermost.
@@ -91,6 +93,7 @@ class TaskHubGrpcWorker:
         channel_options: ChannelOptions | None = None,
         connection: ConnectionSettings | None = None,
         data_converter: DataConverter | None = None,
+        failure_converter: FailureConverter | None = None,
         concurrency_options: ConcurrencyOptions | None = None,
         registry: Registry | None = None,
         middleware: Sequence[Middleware] = (),
@@ -128,6 +131,7 @@ class TaskHubGrpcWorker:
         self._host = Host(
             registry=self._registry,
             converter=JsonDataConverter() if data_converter is None else data_converter,
+            failures=DefaultFailureConverter() if failure_converter is None else failure_converter,
             logger=self._logger,
             default_retry_policy=default_retry_policy,
             guard=guard if detect_nondeterminism else None,

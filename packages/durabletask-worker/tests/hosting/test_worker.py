@@ -360,11 +360,16 @@ class TestConnection:
 
         assert hub.abandoned.empty()
 
-    async def test_entities_are_given_back(self, hub: Hub) -> None:
-        async with make_worker(hub):
-            hub.work.put_nowait(pb.WorkItem(entityRequestV2=pb.EntityRequest(instanceId="@a@b"), completionToken="e"))
+    async def test_an_entity_that_is_not_registered_fails_what_it_is_asked(self, hub: Hub) -> None:
+        request = pb.EntityBatchRequest(instanceId="@a@b")
+        request.operations.add(operation="add")
 
-            assert await hub.abandonment() == ("entity", "e")
+        async with make_worker(hub):
+            hub.work.put_nowait(pb.WorkItem(entityRequest=request, completionToken="e"))
+            failure = (await hub.answer()).results[0].failure.failureDetails
+
+        assert failure.errorType == "EntityTaskNotFound"
+        assert "'a'" in failure.errorMessage
 
 
 class TestStopping:

@@ -13,7 +13,7 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 
 from durabletask_worker._failures import wire_failure
 from durabletask_worker.context import OrchestrationContext
-from durabletask_worker.errors import NonDeterminismError, OrchestratorNotRegisteredError
+from durabletask_worker.errors import NonDeterminismError
 from durabletask_worker.execution.actions import CreateTimer
 from durabletask_worker.execution.completion import FRAMEWORK_ID, Completion
 from durabletask_worker.execution.host import Host
@@ -253,7 +253,7 @@ class Execution:
             self._complete(
                 Completion(
                     status=OrchestrationStatus.FAILED,
-                    failure=OrchestratorNotRegisteredError(started.name).details.to_proto(),
+                    failure=host.registry.missing_orchestrator(started.name, state.version).details.to_proto(),
                     counts=False,
                 )
             )
