@@ -170,9 +170,20 @@ def js(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def go(session: nox.Session) -> None:
+    """Run our worker and client on durabletask-go's engine, built from its module; without Go it is skipped and says so."""
+    session.run(sys.executable, "-m", "pytest", "integration/test_go_engine.py", "-rs", *session.posargs)
+    session.run(sys.executable, "-m", "integration.engines.table")
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Measure; quickly, unless arguments for benchmarks/bench.py are given."""
+    """Measure; quickly, unless arguments for benchmarks/bench.py are given, which then runs alone."""
     session.run(sys.executable, "benchmarks/bench.py", *(session.posargs or ["--quick"]))
+
+    if not session.posargs:
+        session.run(sys.executable, "benchmarks/worker_cpu.py", "--rounds=1", "--count=40")
+        session.run(sys.executable, "benchmarks/replay_speed.py", "--rounds=3")
 
 
 def install_wheels(session: nox.Session, *packages: str) -> None:

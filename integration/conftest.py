@@ -6,8 +6,11 @@ import pytest
 from integration import peer_environment
 from integration.processes import Program, Server, our_server
 
-# It needs Node, and so is in no run but those that name it: `nox -s js`.
-collect_ignore = ["test_js_sdk.py"]
+# They need Node and Go, and so are in no run but those that name them: `nox -s js` and `nox -s go`.
+collect_ignore = ["test_js_sdk.py", "test_go_engine.py"]
+
+# What a scenario found is in its failure.
+pytest.register_assert_rewrite("integration.engines")
 
 
 @pytest.fixture(scope="session")
