@@ -54,7 +54,7 @@ class Load:
 
     Args:
         stub: The server.
-        process: The server's process.
+        process: The process whose CPU is measured.
     """
 
     def __init__(self, stub: TaskHubSidecarServiceAsyncStub, process: psutil.Process) -> None:
@@ -79,17 +79,23 @@ class Load:
 
         return instance_id
 
-    async def many(self, count: int, at_a_time: int) -> tuple[float, float]:
-        """Orchestrations of three activities: how many a second, and the server's CPU microseconds a work item."""
+    async def run_all(self, name: str, count: int, at_a_time: int, given: int | None = None) -> list[str]:
+        """Run many orchestrations, so many at a time, and tell their ids."""
         numbers = iter(range(count))
         done: list[str] = []
 
         async def one_after_the_other() -> None:
-            done.extend([await self.run("steps3") for _ in numbers])
+            done.extend([await self.run(name, given) for _ in numbers])
 
-        cpu, began = self._cpu(), time.perf_counter()
         await asyncio.gather(*(one_after_the_other() for _ in range(at_a_time)))
-        took, cpu = time.perf_counter() - began, self._cpu() - cpu
+
+        return done
+
+    async def many(self, count: int, at_a_time: int) -> tuple[float, float]:
+        """Orchestrations of three activities: how many a second, and the server's CPU microseconds a work item."""
+        cpu, began = self.cpu(), time.perf_counter()
+        done = await self.run_all("steps3", count, at_a_time)
+        took, cpu = time.perf_counter() - began, self.cpu() - cpu
         turns, activities = await self.work_items(done)
 
         return count / took, cpu * 1e6 / (turns + activities)
@@ -129,7 +135,8 @@ class Load:
 
         return kinds["orchestratorStarted"], kinds["taskCompleted"]
 
-    def _cpu(self) -> float:
+    def cpu(self) -> float:
+        """Seconds of CPU that the process has taken so far, in user code and in the system."""
         times = self._process.cpu_times()
 
         return times.user + times.system

@@ -32,8 +32,19 @@ def steps3(ctx: OrchestrationContext, _: None) -> Flow:
     return 1
 
 
+def steps5(ctx: OrchestrationContext, _: None) -> Flow:
+    for _number in range(5):
+        yield ctx.call_activity(step, input=1)
+
+    return 1
+
+
 def step1(ctx: OrchestrationContext, _: None) -> Flow:
     return (yield ctx.call_activity(step, input=1))
+
+
+def parent(ctx: OrchestrationContext, _: None) -> Flow:
+    return (yield ctx.call_sub_orchestrator(step1, input=None))
 
 
 def fanout(ctx: OrchestrationContext, width: int) -> Flow:
@@ -49,7 +60,7 @@ if __name__ == "__main__":
     )
 
     with TaskHubGrpcWorker(host_address=sys.argv[1], logger=log, concurrency_options=limits) as worker:
-        for orchestrator in (steps3, step1, fanout):
+        for orchestrator in (steps3, steps5, step1, parent, fanout):
             worker.add_orchestrator(orchestrator)
 
         worker.add_activity(step)

@@ -257,7 +257,8 @@ def _failed(instance_id: str, failure: pb.TaskFailureDetails) -> pb.Orchestrator
 
 
 def _is_at_its_end(response: pb.OrchestratorResponse) -> bool:
-    return any(action.HasField("completeOrchestration") for action in response.actions)
+    # The end is the last of the actions.
+    return any(action.HasField("completeOrchestration") for action in response.actions[-1:])
 
 
 def _confirmations(response: pb.OrchestratorResponse) -> int:

@@ -23,6 +23,8 @@ from durabletask_worker.concurrency import ConcurrencyOptions
 from durabletask_worker.filters import WorkItemFilters
 from durabletask_worker.statistics import WorkerStatistics
 
+_PATIENCE_LEFT = 0.9
+"""Which share of the patience with a silent server is left when a sign of life renews it."""
 _UNWIND_TIMEOUT = 1.0
 """Seconds that cancelled activities get to unwind."""
 
@@ -175,7 +177,8 @@ class Session:
                     self._failures = 0
                     self._logger.info("connected again")
 
-                if silence is not None:
+                # Not with each item: it makes a new timer each time.
+                if silence is not None and (patience.when() or 0.0) - now() < silence * _PATIENCE_LEFT:
                     patience.reschedule(now() + silence)
 
                 self._accept(hub, executor, item)

@@ -25,6 +25,8 @@ __all__ = ["TurnThread", "TurnTimeoutError"]
 
 T = TypeVar("T")
 
+_DONE_AT_ONCE = 16
+"""How many results the event loop learns of at once, at most."""
 _CLOSE_TIMEOUT = 1.0
 """Seconds that what is there gets at the end."""
 
@@ -164,6 +166,9 @@ class TurnThread:
         future: asyncio.Future[T] = self._loop.create_future()
         self.post(what, work, future)
 
+        if self._done:
+            self._deliver()
+
         if self._thread is None:
             self._thread = _Thread(self._inbox, self._publish)
 
@@ -200,15 +205,18 @@ class TurnThread:
 
     def _publish(self, job: _Job[Any], result: object, error: BaseException | None) -> None:
         """On the thread: have the event loop learn of a result, and of those that follow until it has the time."""
-        if job.future is None:
-            if error is not None:
-                self._logger.error("%s broke", job.what, exc_info=error)
+        if job.future is not None:
+            self._done.append((job, result, error))
+        elif error is not None:
+            self._logger.error("%s broke", job.what, exc_info=error)
 
-            return
-
-        self._done.append((job, result, error))
-
-        if not self._is_waking:
+        # Waking the event loop takes longer than many a turn. While turns wait here, results wait for each other; should one of
+        # the turns block, then until the event loop comes by of itself.
+        if (
+            self._done
+            and not self._is_waking
+            and (self._watch is None or self._inbox.empty() or len(self._done) >= _DONE_AT_ONCE)
+        ):
             self._is_waking = True
 
             # Nobody is left to learn of it if the event loop is closed.
@@ -244,6 +252,7 @@ class TurnThread:
 
     def _look(self) -> None:
         self._watch = None
+        self._deliver()
         thread = self._thread
 
         if thread is None:

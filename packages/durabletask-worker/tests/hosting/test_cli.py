@@ -188,12 +188,14 @@ class TestRun:
             dedent(
                 """
                 import asyncio
+                import logging
                 from durabletask_worker import Registry
 
                 registry = Registry()
 
                 @registry.activity
                 async def sleeps(_):
+                    logging.getLogger("workflows").warning("asleep")
                     await asyncio.sleep(3600)
                 """
             )
@@ -202,7 +204,7 @@ class TestRun:
         async with running("run", "workflows", "--address", hub.address, "--grace-period", "3600") as process:
             await process.until("connected")
             hub.put_activity("sleeps", token="held")
-            await hub.work.join()
+            await process.until("asleep")
             process.signal()
             await process.until("SIGTERM: stopping")
             process.signal()

@@ -16,7 +16,7 @@ class DataConverter(Protocol):
     """Turns values into payloads and back. Whoever writes a payload and whoever reads it need converters that agree."""
 
     def serialize(self, value: object) -> str | None:
-        """Turn a value into a payload.
+        """Turn a value into a payload. Every converter writes None, truth values, whole numbers and text.
 
         Args:
             value: The value; None stands for "no payload".

@@ -22,11 +22,15 @@ class EventTask(OpenTask[object]):
         decode: Turns its payload into its value.
     """
 
-    __slots__ = ("_decode", "_mailbox", "name", "on_received")
+    __slots__ = ("_decode", "_mailbox", "is_listening", "key", "name", "on_received")
 
     def __init__(self, mailbox: Mailbox, name: str, decode: Callable[[str | None], object]) -> None:
         super().__init__()
         self.name = name
+        self.key = name.casefold()
+        """What the mailbox knows it by."""
+        self.is_listening = False
+        """Whether the mailbox has it for the next event."""
         self.on_received: Callable[[], None] | None = None
         self._mailbox = mailbox
         self._decode = decode
@@ -65,42 +69,44 @@ class Mailbox:
     """Where external events come in."""
 
     def __init__(self) -> None:
-        self._listeners: dict[str, list[EventTask]] = {}
+        self._listeners: dict[str, dict[EventTask, None]] = {}
         self._unread: dict[str, deque[tuple[int, pb.HistoryEvent]]] = {}
         self._arrivals = 0
 
     def deliver(self, event: pb.HistoryEvent) -> None:
         """Give an event to who has listened longest, or keep it."""
-        name = event.eventRaised.name.casefold()
-        listeners = self._listeners.get(name)
+        key = event.eventRaised.name.casefold()
+        listeners = self._listeners.get(key)
 
         if listeners:
-            listeners.pop(0).receive(event.eventRaised)
+            task = next(iter(listeners))
+            self.stop_listening(task)
+            task.receive(event.eventRaised)
         else:
+            # A copy: the event itself would keep the whole message in memory that it came with.
+            kept = pb.HistoryEvent()
+            kept.CopyFrom(event)
             self._arrivals += 1
-            self._unread.setdefault(name, deque()).append((self._arrivals, event))
+            self._unread.setdefault(key, deque()).append((self._arrivals, kept))
 
     def listen(self, task: EventTask) -> None:
         """Give a wait the oldest unread event of its name, or the next that comes. Without effect if it listens already."""
-        name = task.name.casefold()
-        unread = self._unread.get(name)
+        if task.is_listening:
+            return
+
+        unread = self._unread.get(task.key)
 
         if unread:
             task.receive(unread.popleft()[1].eventRaised)
-
-            return
-
-        listeners = self._listeners.setdefault(name, [])
-
-        if task not in listeners:
-            listeners.append(task)
+        else:
+            task.is_listening = True
+            self._listeners.setdefault(task.key, {})[task] = None
 
     def stop_listening(self, task: EventTask) -> None:
         """Leave events for others."""
-        listeners = self._listeners.get(task.name.casefold(), [])
-
-        if task in listeners:
-            listeners.remove(task)
+        if task.is_listening:
+            task.is_listening = False
+            del self._listeners[task.key][task]
 
     def close(self) -> None:
         """Have nobody listen any more; what comes from now on stays unread."""

@@ -79,6 +79,8 @@ class Execution:
                 raise NonDeterminismError(f"the history of {state.instance_id!r} does not begin with ExecutionStarted")
         except NonDeterminismError as error:
             self._fail(self._located(error, past_events))
+        finally:
+            state.end_turn()
 
         return self._response()
 

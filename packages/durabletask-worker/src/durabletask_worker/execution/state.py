@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from durabletask_client.failures import FailureDetails
@@ -23,6 +23,9 @@ from durabletask_worker.retry import RetryPolicy, fraction
 
 __all__ = ["Continuation", "State"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALWAYS_WRITTEN = frozenset({type(None), bool, int, str})
+"""Types whose values every converter writes."""
 _UUIDS = UUID("f0b0c8c1-8f0e-4c49-8d6f-57e4b2a3f4c6")
 """The namespace of an orchestration's ids."""
 
@@ -78,7 +81,7 @@ class State:
         self._patches: dict[str, bool] = {}
         self._recorded_patches: set[str] | None = None
         self._turn = pb.HistoryEvent()
-        self._first_turn: pb.HistoryEvent | None = None
+        self._began = ""
         self._now: datetime | None = None
 
     def __str__(self) -> str:
@@ -89,19 +92,26 @@ class State:
         self._turn = event
         self._now = None
 
-        if self._first_turn is None:
-            self._first_turn = event
+        if not self._began:
+            self._began = event.timestamp.ToJsonString()
+
+    def end_turn(self) -> None:
+        """Let go of the events, which would keep the whole message in memory that they came with."""
+        self._turn = pb.HistoryEvent(timestamp=self._turn.timestamp)
 
     def now(self) -> datetime:
         """The orchestration's time: that of the turn which is done, or done again. Aware, in UTC."""
         if self._now is None:
-            self._now = self._turn.timestamp.ToDatetime(tzinfo=UTC)
+            # Timestamp.ToDatetime takes several times as long.
+            at = self._turn.timestamp
+            self._now = _EPOCH + timedelta(seconds=at.seconds, microseconds=at.nanos // 1000)
 
         return self._now
 
     def write_input(self, value: object, policy: RetryPolicy | None) -> str | None:
-        """The payload of the next action's input; None for none, and where the history has it and no further attempt needs it."""
-        if policy is None and self.schedule.is_next_recorded:
+        """The payload of the next action's input; None for none, and where nobody needs it because the history has it."""
+        # Others may have no payload, which the code would learn of the first time, and must learn of again.
+        if type(value) in _ALWAYS_WRITTEN and policy is None and self.schedule.is_next_recorded:
             return None
 
         return self.converter.serialize(value)
@@ -114,9 +124,7 @@ class State:
 
     def seed(self) -> str:
         """What random numbers may follow from: another text for each generation."""
-        began = "" if self._first_turn is None else self._first_turn.timestamp.ToJsonString()
-
-        return f"{self.instance_id} {self.execution_id} {began}"
+        return f"{self.instance_id} {self.execution_id} {self._began}"
 
     def waiting_line(self) -> str | None:
         """Where the orchestrator waits, as `file:line`; None if it does not."""
