@@ -11,7 +11,7 @@ from durabletask_worker.context.facts import Facts
 from durabletask_worker.execution.fibers import FiberTask
 from durabletask_worker.execution.mailbox import EventTask
 from durabletask_worker.execution.scopes import TaskGroup, Timeout
-from durabletask_worker.execution.tasks import OpenTask, Task
+from durabletask_worker.execution.tasks import Task, TimerTask
 
 __all__ = ["Waits"]
 
@@ -31,8 +31,8 @@ class Waits(Facts):
             The task.
         """
         state = self._live()
-        timer: OpenTask[None] = OpenTask()
-        state.schedule.start_timer(self._time(fire_at), partial(timer.complete, None))
+        timer = TimerTask()
+        state.schedule.start_timer(self._time(fire_at), timer.fire)
 
         return timer
 
@@ -60,7 +60,7 @@ class Waits(Facts):
             The task. Waiting for it gives the event's data, or raises `TimeoutError`.
         """
         state = self._live()
-        event = EventTask(state.mailbox, name, partial(state.converter.deserialize, type_hint=data_type))
+        event = EventTask(state.mailbox, name, data_type)
         state.mailbox.listen(event)
 
         if timeout is None or event.is_complete:

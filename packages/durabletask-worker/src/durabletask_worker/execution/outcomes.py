@@ -1,4 +1,4 @@
-"""What becomes of an orchestration's actions, event by event: each is recorded, and many have a result or a failure in the end."""
+"""What events tell of an orchestration and its actions: each is recorded, and many have a result or a failure in the end."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def _pass_over(state: State, what: str, step: int | str) -> None:
 
 
 OUTCOMES: Mapping[str | None, Callable[[State, pb.HistoryEvent], None]] = {
+    "orchestratorStarted": State.begin_turn,
     "taskScheduled": _confirmed,
     "taskCompleted": _task_completed,
     "taskFailed": _task_failed,

@@ -125,7 +125,7 @@ class Execution:
         return error
 
     def _apply(self, events: Iterable[pb.HistoryEvent]) -> None:
-        state, fibers = self._state, self._state.fibers
+        state, fibers, handlers = self._state, self._state.fibers, self._handlers
 
         for event in events:
             kind = event.WhichOneof("eventType")
@@ -136,24 +136,24 @@ class Execution:
                     state.mailbox.deliver(event)
             elif state.is_suspended and kind not in _NOT_HELD:
                 self._held.append(event)
-            elif kind in OUTCOMES:
-                OUTCOMES[kind](state, event)
+            elif (tell := OUTCOMES.get(kind)) is not None:
+                tell(state, event)
 
                 if fibers.ready:
                     self._run(fibers.run)
-            elif kind in self._handlers:
-                self._handlers[kind](self, event)
+            elif kind in handlers:
+                handlers[kind](self, event)
             else:
                 self._host.logger.debug("%s: an event of kind %s has no effect", state, kind)
 
     def _run(self, step: Callable[[], None]) -> None:
         """Let the code take a step, and see whether it is at its end."""
-        state, guard = self._state, self._host.guard
+        state = self._state
 
-        if guard is None or state.is_replaying or self._function is None:
+        if state.is_replaying or self._host.guard is None or self._function is None:
             step()
         else:
-            with guard(self._function):
+            with self._host.guard(self._function):
                 step()
 
         if state.continuation is not None and self._completion is None:
@@ -267,12 +267,6 @@ class Execution:
         context = OrchestrationContext(state)
         self._run(lambda: state.fibers.begin(lambda: host.call(found, context, payload), self._returned))
 
-    def _on_turn(self, event: pb.HistoryEvent) -> None:
-        self._state.begin_turn(event)
-
-        if not self._state.is_suspended:
-            self._state.schedule.begin_turn()
-
     def _on_terminated(self, event: pb.HistoryEvent) -> None:
         terminated = event.executionTerminated
 
@@ -294,7 +288,6 @@ class Execution:
         self._apply(held)
 
     _handlers: ClassVar[Mapping[str | None, Callable[[Execution, pb.HistoryEvent], None]]] = {
-        "orchestratorStarted": _on_turn,
         "executionStarted": _on_started,
         "executionTerminated": _on_terminated,
         "executionSuspended": _on_suspended,

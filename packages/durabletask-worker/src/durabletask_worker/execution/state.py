@@ -67,7 +67,7 @@ class State:
         self.is_closed = False
         self.custom_status: str | None = None
         self.continuation: Continuation | None = None
-        self.mailbox = Mailbox()
+        self.mailbox = Mailbox(host.converter.deserialize)
         self.schedule = Schedule(
             self.now,
             host.converter.deserialize,
@@ -95,6 +95,9 @@ class State:
         if not self._began:
             self._began = event.timestamp.ToJsonString()
 
+        if not self.is_suspended:
+            self.schedule.begin_turn()
+
     def end_turn(self) -> None:
         """Let go of the events, which would keep the whole message in memory that they came with."""
         self._turn = pb.HistoryEvent(timestamp=self._turn.timestamp)
@@ -104,7 +107,7 @@ class State:
         if self._now is None:
             # Timestamp.ToDatetime takes several times as long.
             at = self._turn.timestamp
-            self._now = _EPOCH + timedelta(seconds=at.seconds, microseconds=at.nanos // 1000)
+            self._now = _EPOCH + timedelta(0, at.seconds, at.nanos // 1000)
 
         return self._now
 

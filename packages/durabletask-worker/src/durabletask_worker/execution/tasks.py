@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Generator, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["OpenTask", "Task", "Waiter", "when_all", "when_any"]
+__all__ = ["OpenTask", "Task", "TimerTask", "Waiter", "when_all", "when_any"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -123,6 +123,16 @@ class OpenTask(Task[T]):
     def fail(self, error: BaseException) -> None:
         """Settle it with a failure. Without effect on one that is settled."""
         self._settle(None, error)
+
+
+class TimerTask(OpenTask[None]):
+    """The wait for a time."""
+
+    __slots__ = ()
+
+    def fire(self) -> None:
+        """Settle it: it is time."""
+        self._settle(None, None)
 
 
 class _Group(Task[T_co]):
