@@ -58,7 +58,7 @@ async def activities(ctx: OrchestrationContext) -> None:
     assert_type(await ctx.call_activity(length, "a"), int)
     assert_type(await ctx.call_activity(length, input="a"), int)
     assert_type(await ctx.call_activity(async_length, "a"), int)
-    assert_type(await ctx.call_activity(promise, "a"), int)
+    assert_type(await ctx.call_activity(promise, "a", return_type=int), int)
     assert_type(await ctx.call_activity(now), float)
     assert_type(await ctx.call_activity(async_now), float)
     assert_type(await ctx.call_activity(shorten), str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from durabletask_worker._signature import callee_of
@@ -17,6 +17,10 @@ __all__ = ["ActivityCalls", "ActivityOptions"]
 I = TypeVar("I")  # noqa: E741 - input, beside O for output
 O = TypeVar("O")  # noqa: E741 - output
 T = TypeVar("T")
+# Y and S, what a coroutine or generator yields and is sent, are there for mypy: with Any in their places it cannot choose between
+# the overloads as soon as a function has an Any of its own, in a `dict[str, Any]` say, and gives up on the result's type.
+Y = TypeVar("Y")
+S = TypeVar("S")
 
 
 class ActivityOptions(TypedDict, total=False):
@@ -32,7 +36,7 @@ class ActivityCalls(Facts):
     @overload
     def call_activity(
         self,
-        activity: Callable[[ActivityContext, I], Awaitable[O]],
+        activity: Callable[[ActivityContext, I], Coroutine[Y, S, O]],
         input: I,
         **options: Unpack[ActivityOptions],
     ) -> Task[O]: ...
@@ -46,7 +50,7 @@ class ActivityCalls(Facts):
     @overload
     def call_activity(
         self,
-        activity: Callable[[ActivityContext], Awaitable[O]],
+        activity: Callable[[ActivityContext], Coroutine[Y, S, O]],
         input: None = None,
         **options: Unpack[ActivityOptions],
     ) -> Task[O]: ...

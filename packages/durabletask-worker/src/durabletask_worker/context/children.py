@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from durabletask_worker._signature import callee_of
@@ -20,6 +20,8 @@ __all__ = ["ChildOptions", "Children"]
 I = TypeVar("I")  # noqa: E741 - input, beside O for output
 O = TypeVar("O")  # noqa: E741 - output
 T = TypeVar("T")
+Y = TypeVar("Y")  # what a coroutine or generator yields, and below what it is sent; see activity_calls.py
+S = TypeVar("S")
 
 
 class ChildOptions(TypedDict, total=False):
@@ -37,14 +39,14 @@ class Children(Facts):
     @overload
     def call_sub_orchestrator(
         self,
-        orchestrator: Callable[[OrchestrationContext, I], Awaitable[O]],
+        orchestrator: Callable[[OrchestrationContext, I], Coroutine[Y, S, O]],
         input: I,
         **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
         self,
-        orchestrator: Callable[[OrchestrationContext, I], Generator[Any, Any, O]],
+        orchestrator: Callable[[OrchestrationContext, I], Generator[Y, S, O]],
         input: I,
         **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
@@ -58,14 +60,14 @@ class Children(Facts):
     @overload
     def call_sub_orchestrator(
         self,
-        orchestrator: Callable[[OrchestrationContext], Awaitable[O]],
+        orchestrator: Callable[[OrchestrationContext], Coroutine[Y, S, O]],
         input: None = None,
         **options: Unpack[ChildOptions],
     ) -> Task[O]: ...
     @overload
     def call_sub_orchestrator(
         self,
-        orchestrator: Callable[[OrchestrationContext], Generator[Any, Any, O]],
+        orchestrator: Callable[[OrchestrationContext], Generator[Y, S, O]],
         input: None = None,
         **options: Unpack[ChildOptions],
     ) -> Task[O]: ...

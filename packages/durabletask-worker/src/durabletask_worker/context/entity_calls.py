@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar, overload
@@ -23,6 +23,8 @@ E = TypeVar("E")
 I = TypeVar("I")  # noqa: E741 - input, beside O for output
 O = TypeVar("O")  # noqa: E741 - output
 T = TypeVar("T")
+Y = TypeVar("Y")  # what a coroutine yields, and below what it is sent; see activity_calls.py
+S = TypeVar("S")
 
 WithInput: TypeAlias = Callable[[E, I], O] | Callable[[E, EntityContext, I], O] | Callable[[E, I, EntityContext], O]
 """A method of an entity's class that takes an input, with the context before or behind it or without."""
@@ -36,13 +38,13 @@ class EntityCalls(Facts):
 
     @overload
     def call_entity(
-        self, entity: EntityInstanceId, operation: WithInput[Any, I, Awaitable[O]], input: I
+        self, entity: EntityInstanceId, operation: WithInput[Any, I, Coroutine[Y, S, O]], input: I
     ) -> Task[O]: ...
     @overload
     def call_entity(self, entity: EntityInstanceId, operation: WithInput[Any, I, O], input: I) -> Task[O]: ...
     @overload
     def call_entity(
-        self, entity: EntityInstanceId, operation: WithoutInput[Any, Awaitable[O]], input: None = None
+        self, entity: EntityInstanceId, operation: WithoutInput[Any, Coroutine[Y, S, O]], input: None = None
     ) -> Task[O]: ...
     @overload
     def call_entity(self, entity: EntityInstanceId, operation: WithoutInput[Any, O], input: None = None) -> Task[O]: ...
@@ -205,11 +207,11 @@ class EntityProxy(Generic[E]):
         return self._id
 
     @overload
-    def call(self, operation: WithInput[E, I, Awaitable[O]], input: I) -> Task[O]: ...
+    def call(self, operation: WithInput[E, I, Coroutine[Y, S, O]], input: I) -> Task[O]: ...
     @overload
     def call(self, operation: WithInput[E, I, O], input: I) -> Task[O]: ...
     @overload
-    def call(self, operation: WithoutInput[E, Awaitable[O]], input: None = None) -> Task[O]: ...
+    def call(self, operation: WithoutInput[E, Coroutine[Y, S, O]], input: None = None) -> Task[O]: ...
     @overload
     def call(self, operation: WithoutInput[E, O], input: None = None) -> Task[O]: ...
     @overload

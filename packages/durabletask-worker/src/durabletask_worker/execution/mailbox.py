@@ -108,7 +108,12 @@ class Mailbox:
             task.receive(unread.popleft()[1].eventRaised)
         else:
             task.is_listening = True
-            self._listeners.setdefault(task.key, {})[task] = None
+            listeners = self._listeners.get(task.key)
+
+            if listeners is None:
+                self._listeners[task.key] = {task: None}
+            else:
+                listeners[task] = None
 
     def stop_listening(self, task: EventTask) -> None:
         """Leave events for others."""

@@ -98,13 +98,13 @@ class Execution:
         state = self._state
         state.is_replaying = True
         state.past_events = events
-        state.schedule.recorded = frozenset([event.eventId for event in events])
+        state.schedule.recorded = next((event.eventId for event in reversed(events) if event.eventId > 0), 0)
 
         try:
             self._apply(events)
         finally:
             state.past_events = ()
-            state.schedule.recorded = frozenset()
+            state.schedule.recorded = 0
 
     def _located(self, error: NonDeterminismError, past_events: Sequence[pb.HistoryEvent]) -> NonDeterminismError:
         """Find the line to blame for a departure from the history, by another replay that keeps all lines."""

@@ -69,8 +69,8 @@ class Schedule:
         *,
         traces: bool,
     ) -> None:
-        self.recorded: frozenset[int] = frozenset()
-        """The numbers of the actions that the history has, while it is replayed."""
+        self.recorded = 0
+        """The number of the last action that the history has, while it is replayed; 0 for none."""
         self._now = now
         self._read = read
         self._to_exception = to_exception
@@ -91,7 +91,7 @@ class Schedule:
     @property
     def is_next_recorded(self) -> bool:
         """Whether the history has the next action, so that nobody will read what is in it."""
-        return self._last_id + 1 in self.recorded
+        return self._last_id < self.recorded
 
     def next_id(self) -> int:
         """The number of the next action."""
