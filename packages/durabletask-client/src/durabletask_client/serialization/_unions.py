@@ -38,7 +38,7 @@ def union(arms: Sequence[Form]) -> Form:
         return exact + [arm for arm in arms if kind in arm.loose and arm not in exact]
 
     def rebuild(value: Any) -> object:
-        candidates: Sequence[Form] = taking(type(value))
+        candidates: Sequence[Form] = taking(value.__class__)
 
         if isinstance(value, dict) and len(candidates) > 1:
             candidates = _by_keys(value, candidates)

@@ -45,7 +45,7 @@ def write(value: object) -> str:
 
 def nearer(value: Any) -> object:
     """One level of what JSON does not know, in terms that are nearer to it."""
-    return _nearer(type(value))(value)
+    return _nearer(value.__class__)(value)
 
 
 _encode = json.JSONEncoder(default=nearer, allow_nan=False).encode

@@ -1,14 +1,7 @@
-"""For tests of orchestrator code: an orchestration that is told turn by turn, with the test in the place of server and activities.
-
-story = Story(order, input=7)
-story.turn()                               # the code asks for its first activity
-story.turn(task_completed(1, "paid"))
-assert story.output() == "shipped"
-"""
+"""An orchestration that is told turn by turn, with the history that it would have on a server."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,23 +15,11 @@ from durabletask_worker.execution.host import Host
 from durabletask_worker.execution.replay import replay
 from durabletask_worker.nondeterminism.guard import guard
 from durabletask_worker.registry import Registry
+from durabletask_worker.testing.events import outside
 
-__all__ = [
-    "Story",
-    "child_completed",
-    "child_failed",
-    "event_raised",
-    "resumed",
-    "suspended",
-    "task_completed",
-    "task_failed",
-    "terminated",
-    "timer_fired",
-]
+__all__ = ["Story", "confirmations"]
 
 _BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
-_OUTSIDE = -1
-"""The event id of whatever comes from outside."""
 
 
 class Story:
@@ -144,7 +125,7 @@ class Story:
         Returns:
             The answer.
         """
-        beginning = pb.HistoryEvent(eventId=_OUTSIDE, orchestratorStarted=pb.OrchestratorStartedEvent())
+        beginning = outside(pb.HistoryEvent(orchestratorStarted=pb.OrchestratorStartedEvent()))
         new = [beginning, *([] if self.history else [self._started]), *events]
 
         for event in new:
@@ -152,10 +133,31 @@ class Story:
 
         self.response = self.replay(self.history, new)
         self.turns.append(len(self.history))
-        self.history += [*new, *(_confirmation(action, self.now) for action in self.response.actions)]
+        self.history += [*new, *confirmations(self.response, self.now)]
         self.now += timedelta(seconds=1)
 
         return self.response
+
+    def request_id(self, step: int) -> str:
+        """Find what the answer to a step goes by.
+
+        Args:
+            step: The number of a step that called an entity or asked for locks.
+
+        Returns:
+            The id of the request, or of the critical section.
+
+        Raises:
+            ValueError: The step did neither.
+        """
+        for event in self.history:
+            if event.eventId == step and event.HasField("entityOperationCalled"):
+                return event.entityOperationCalled.requestId
+
+            if event.eventId == step and event.HasField("entityLockRequested"):
+                return event.entityLockRequested.criticalSectionId
+
+        raise ValueError(f"step {step} has neither called an entity nor asked for locks")
 
     def replay(self, past: list[pb.HistoryEvent], new: list[pb.HistoryEvent]) -> pb.OrchestratorResponse:
         """Replay any events with the code, without a trace in the story.
@@ -179,7 +181,7 @@ def _started(
     version: str | None,
     parent_instance_id: str | None,
 ) -> pb.HistoryEvent:
-    event = pb.HistoryEvent(eventId=_OUTSIDE)
+    event = outside(pb.HistoryEvent())
     started = event.executionStarted
     started.name = name
     started.orchestrationInstance.instanceId = instance_id
@@ -197,6 +199,19 @@ def _started(
         started.parentInstance.orchestrationInstance.instanceId = parent_instance_id
 
     return event
+
+
+def confirmations(response: pb.OrchestratorResponse, now: datetime) -> list[pb.HistoryEvent]:
+    """The events in which a server records an answer.
+
+    Args:
+        response: The answer.
+        now: When it does.
+
+    Returns:
+        One for each action, but for terminations of others, which no event records.
+    """
+    return [_confirmation(action, now) for action in response.actions if not action.HasField("terminateOrchestration")]
 
 
 def _confirmation(action: pb.OrchestratorAction, now: datetime) -> pb.HistoryEvent:
@@ -224,156 +239,12 @@ def _confirmation(action: pb.OrchestratorAction, now: datetime) -> pb.HistoryEve
         case "sendEvent":
             sent = action.sendEvent
             event.eventSent.MergeFrom(pb.EventSentEvent(instanceId=sent.instance.instanceId, name=sent.name))
+        case "sendEntityMessage":
+            message = action.sendEntityMessage
+            kind = message.WhichOneof("EntityMessageType")
+            getattr(event, kind or "").CopyFrom(getattr(message, kind or ""))
         case _:
             complete = action.completeOrchestration
             event.executionCompleted.orchestrationStatus = complete.orchestrationStatus
-
-    return event
-
-
-def _payload(value: object) -> str | None:
-    return None if value is None else json.dumps(value)
-
-
-def task_completed(task_id: int, result: object = None) -> pb.HistoryEvent:
-    """An activity has given a result.
-
-    Args:
-        task_id: The number of the step that asked for it.
-        result: What it gave, as plain JSON values.
-
-    Returns:
-        The event `TaskCompleted`.
-    """
-    event = pb.HistoryEvent(eventId=_OUTSIDE)
-    event.taskCompleted.taskScheduledId = task_id
-    payload = _payload(result)
-
-    if payload is not None:
-        event.taskCompleted.result.value = payload
-
-    return event
-
-
-def task_failed(
-    task_id: int, message: str, *, error_type: str = "Error", is_non_retriable: bool = False
-) -> pb.HistoryEvent:
-    """An activity has failed.
-
-    Args:
-        task_id: The number of the step that asked for it.
-        message: The error's text.
-        error_type: The error's type.
-        is_non_retriable: Whether retry policies give up.
-
-    Returns:
-        The event `TaskFailed`.
-    """
-    details = pb.TaskFailureDetails(errorMessage=message, errorType=error_type, isNonRetriable=is_non_retriable)
-
-    return pb.HistoryEvent(
-        eventId=_OUTSIDE, taskFailed=pb.TaskFailedEvent(taskScheduledId=task_id, failureDetails=details)
-    )
-
-
-def child_completed(task_id: int, result: object = None) -> pb.HistoryEvent:
-    """A sub-orchestration has given a result.
-
-    Args:
-        task_id: The number of the step that asked for it.
-        result: What it gave, as plain JSON values.
-
-    Returns:
-        The event `SubOrchestrationInstanceCompleted`.
-    """
-    event = pb.HistoryEvent(eventId=_OUTSIDE)
-    event.subOrchestrationInstanceCompleted.taskScheduledId = task_id
-    payload = _payload(result)
-
-    if payload is not None:
-        event.subOrchestrationInstanceCompleted.result.value = payload
-
-    return event
-
-
-def child_failed(
-    task_id: int, message: str, *, error_type: str = "Error", is_non_retriable: bool = False
-) -> pb.HistoryEvent:
-    """A sub-orchestration has failed.
-
-    Args:
-        task_id: The number of the step that asked for it.
-        message: The error's text.
-        error_type: The error's type.
-        is_non_retriable: Whether retry policies give up.
-
-    Returns:
-        The event `SubOrchestrationInstanceFailed`.
-    """
-    failed = task_failed(task_id, message, error_type=error_type, is_non_retriable=is_non_retriable).taskFailed
-
-    return pb.HistoryEvent(
-        eventId=_OUTSIDE,
-        subOrchestrationInstanceFailed=pb.SubOrchestrationInstanceFailedEvent(
-            taskScheduledId=task_id, failureDetails=failed.failureDetails
-        ),
-    )
-
-
-def timer_fired(timer_id: int) -> pb.HistoryEvent:
-    """A timer is due.
-
-    Args:
-        timer_id: The number of the step that asked for it.
-
-    Returns:
-        The event `TimerFired`.
-    """
-    return pb.HistoryEvent(eventId=_OUTSIDE, timerFired=pb.TimerFiredEvent(timerId=timer_id))
-
-
-def event_raised(name: str, data: object = None) -> pb.HistoryEvent:
-    """An external event has come.
-
-    Args:
-        name: The event's name.
-        data: What goes with it, as plain JSON values.
-
-    Returns:
-        The event `EventRaised`.
-    """
-    event = pb.HistoryEvent(eventId=_OUTSIDE, eventRaised=pb.EventRaisedEvent(name=name))
-    payload = _payload(data)
-
-    if payload is not None:
-        event.eventRaised.input.value = payload
-
-    return event
-
-
-def suspended() -> pb.HistoryEvent:
-    """The orchestration is suspended: the event `ExecutionSuspended`."""
-    return pb.HistoryEvent(eventId=_OUTSIDE, executionSuspended=pb.ExecutionSuspendedEvent())
-
-
-def resumed() -> pb.HistoryEvent:
-    """The orchestration is resumed: the event `ExecutionResumed`."""
-    return pb.HistoryEvent(eventId=_OUTSIDE, executionResumed=pb.ExecutionResumedEvent())
-
-
-def terminated(output: object = None) -> pb.HistoryEvent:
-    """The orchestration is ended from outside.
-
-    Args:
-        output: What becomes its result, as plain JSON values.
-
-    Returns:
-        The event `ExecutionTerminated`.
-    """
-    event = pb.HistoryEvent(eventId=_OUTSIDE, executionTerminated=pb.ExecutionTerminatedEvent())
-    payload = _payload(output)
-
-    if payload is not None:
-        event.executionTerminated.input.value = payload
 
     return event
