@@ -26,6 +26,7 @@ SQLITE = {"durabletask-sqlite", "aiosqlite", *BACKEND}
 CLIENT = {"durabletask-client", *PROTOS}
 WORKER = {"durabletask-worker", *CLIENT}
 SERVER = {"durabletask-server", *PROTOS, *SQLITE}
+EMBEDDED = {"durabletask-embedded", *SERVER, *WORKER}
 WHEELS = {
     "durabletask-protos": PROTOS,
     "durabletask-backend": BACKEND,
@@ -33,6 +34,7 @@ WHEELS = {
     "durabletask-client": CLIENT,
     "durabletask-worker": WORKER,
     "durabletask-server": SERVER,
+    "durabletask-embedded": EMBEDDED,
 }
 """Each package, with all that may arrive in an environment when it alone is installed."""
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -33,7 +33,7 @@ _UNWIND_TIMEOUT = 1.0
 class SessionSettings:
     """What is fixed for a session. Times are in seconds."""
 
-    open_channel: Callable[[], grpc.aio.Channel]
+    open_channel: Callable[[], AbstractAsyncContextManager[grpc.aio.Channel]]
     """Makes the connection, on the event loop that runs."""
     metadata: Callable[[], Metadata]
     """What goes along with a call."""

@@ -62,6 +62,7 @@ class TaskHubGrpcWorker:
         credentials: TLS as gRPC itself describes it, in place of `tls`.
         channel_options: How the connection behaves; None for the defaults.
         connection: All of the above as one value; the others are left out then.
+        channel: A channel to use instead, made for the event loop that the worker runs on; it is not closed with the worker.
         data_converter: Turns values into payloads and back; None for JSON. Clients must agree.
         failure_converter: Turns exceptions into failures and back; None for plain ones: what waits raises `TaskFailedError`.
         concurrency_options: How much work to take on at a time; None for the defaults.
@@ -92,6 +93,7 @@ class TaskHubGrpcWorker:
         credentials: grpc.ChannelCredentials | None = None,
         channel_options: ChannelOptions | None = None,
         connection: ConnectionSettings | None = None,
+        channel: grpc.aio.Channel | None = None,
         data_converter: DataConverter | None = None,
         failure_converter: FailureConverter | None = None,
         concurrency_options: ConcurrencyOptions | None = None,
@@ -126,6 +128,7 @@ class TaskHubGrpcWorker:
             credentials=credentials,
             channel_options=channel_options,
         )
+        self._channel = channel
         self._registry = Registry() if registry is None else registry
         self._logger = logger or logging.getLogger("durabletask_worker")
         self._host = Host(
@@ -334,8 +337,9 @@ class TaskHubGrpcWorker:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> Session:
         self._require_stopped()
+        channel = self._channel
         settings = SessionSettings(
-            open_channel=self._connection.open_async_channel,
+            open_channel=self._connection.open_async_channel if channel is None else lambda: nullcontext(channel),
             metadata=self._connection.call_metadata(),
             concurrency=self._concurrency,
             filters=self._filters(),

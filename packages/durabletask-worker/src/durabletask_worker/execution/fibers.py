@@ -137,6 +137,10 @@ class Fiber:
             if not isinstance(awaited, Task):
                 raise foreign_wait(awaited, self.started, self._fibers.orchestration)
 
+            # Cancelled while it ran: what it waits for must not wake it later, when it waits for something else.
+            if self._thrown is not None:
+                continue
+
             if not awaited.is_complete:
                 awaited.join(self)
 

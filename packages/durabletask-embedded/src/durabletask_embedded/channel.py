@@ -1,0 +1,184 @@
+"""A channel to an engine in the same process: the calls of the protocol, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import grpc
+
+__all__ = ["LocalChannel"]
+
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+Handlers: TypeAlias = "Mapping[str, grpc.RpcMethodHandler[bytes, bytes]]"
+
+
+class _Aborted(grpc.aio.AbortError):
+    """Ends a call with a status."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(f"{code.name}: {details}")
+        self.code = code
+        self.details = details
+
+
+class _Context:
+    """What the handlers of a server ask of a call."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+
+    def invocation_metadata(self) -> Metadata:
+        return self._metadata
+
+    def peer(self) -> str:
+        return "this process"
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: object = ()) -> None:
+        raise _Aborted(code, details)
+
+
+def _error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
+    nothing = grpc.aio.Metadata()
+
+    return grpc.aio.AioRpcError(code, nothing, nothing, details=details)
+
+
+class _StreamCall:
+    """A call with many responses, read one by one."""
+
+    def __init__(self, responses: AsyncIterator[bytes], read: Callable[[bytes], Any], timeout: float | None) -> None:
+        self._responses = responses
+        self._read = read
+        self._deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._reading: asyncio.Task[bytes] | None = None
+        self._is_cancelled = False
+
+    def cancel(self) -> bool:
+        """End the call. Whoever reads it learns of it as of a call that was cancelled."""
+        self._is_cancelled = True
+
+        if self._reading is not None:
+            self._reading.cancel()
+        else:
+            # The handler is left at its next chance, as the end of its generator.
+            self._reading = asyncio.ensure_future(_close(self._responses))
+
+        return True
+
+    async def read(self) -> Any:
+        """The next response; `grpc.aio.EOF` after the last."""
+        try:
+            return await self.__anext__()
+        except StopAsyncIteration:
+            return grpc.aio.EOF
+
+    def __aiter__(self) -> _StreamCall:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._is_cancelled:
+            raise asyncio.CancelledError
+
+        self._reading = asyncio.ensure_future(_next(self._responses))
+
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                response = await self._reading
+        except _Aborted as aborted:
+            raise _error(aborted.code, aborted.details) from None
+        except TimeoutError:
+            raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+        except asyncio.CancelledError:
+            await _close(self._responses)
+
+            raise
+        finally:
+            self._reading = None
+
+        return self._read(response)
+
+
+async def _next(responses: AsyncIterator[bytes]) -> bytes:
+    return await responses.__anext__()
+
+
+async def _close(responses: Any) -> bytes:
+    await responses.aclose()
+
+    return b""
+
+
+class LocalChannel:
+    """A `grpc.aio.Channel` as far as the stubs of the protocol need one.
+
+    Args:
+        handlers: The RPCs of a server in this process, by name. They run on the event loop of whoever calls.
+    """
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Callable[[Any], bytes],
+        response_deserializer: Callable[[bytes], Any],
+        **options: object,
+    ) -> Callable[..., Coroutine[Any, Any, Any]]:
+        """See `grpc.aio.Channel.unary_unary`."""
+        handler = self._handler(method).unary_unary
+
+        async def call(
+            request: Any,
+            *,
+            timeout: float | None = None,  # noqa: ASYNC109 - the name that gRPC gives it
+            metadata: Metadata | None = None,
+            wait_for_ready: bool = False,
+        ) -> Any:
+            context = _Context(metadata or ())
+
+            try:
+                async with asyncio.timeout(timeout):
+                    return response_deserializer(await handler(request_serializer(request), context))
+            except _Aborted as aborted:
+                raise _error(aborted.code, aborted.details) from None
+            except TimeoutError:
+                raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+
+        return call
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Callable[[Any], bytes],
+        response_deserializer: Callable[[bytes], Any],
+        **options: object,
+    ) -> Callable[..., _StreamCall]:
+        """See `grpc.aio.Channel.unary_stream`."""
+        handler = self._handler(method).unary_stream
+
+        def call(
+            request: Any,
+            *,
+            timeout: float | None = None,
+            metadata: Metadata | None = None,
+            wait_for_ready: bool = False,
+        ) -> _StreamCall:
+            responses = handler(request_serializer(request), _Context(metadata or ()))
+
+            return _StreamCall(responses, response_deserializer, timeout)
+
+        return call
+
+    def _handler(self, method: str) -> Any:
+        # Of the asyncio kind, which the types of gRPC do not tell from the other.
+        return self._handlers.get(method.rpartition("/")[2], _NOT_SERVED)
+
+
+async def _unserved(request: bytes, context: _Context) -> bytes:
+    raise _Aborted(grpc.StatusCode.UNIMPLEMENTED, "the engine does not serve this call")
+
+
+_NOT_SERVED: Any = grpc.unary_unary_rpc_method_handler(_unserved)
