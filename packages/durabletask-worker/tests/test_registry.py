@@ -47,7 +47,7 @@ def test_decorators_leave_the_function_as_it_is() -> None:
     async def billing(ctx: OrchestrationContext) -> int:
         return await ctx.call_activity(refund)
 
-    assert plain(ActivityContext(orchestration_id="i", task_id=1)) == 1
+    assert plain(ActivityContext(name="a", orchestration_id="i", task_id=1)) == 1
     assert registry.find_activity("plain") is not None
     assert registry.find_activity("billing.refund") is not None
     assert registry.find_activity("refund") is None

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from durabletask_worker import OrchestrationContext, Task, TaskFailedError, when_all, when_any
+from durabletask_worker import OrchestrationContext, Task, when_all, when_any
 from durabletask_worker.execution.tasks import OpenTask
-from durabletask_worker.testing import Story, event_raised, task_completed, task_failed, timer_fired
+from durabletask_worker.testing import Story, event_raised, task_completed, timer_fired
 
 SECOND = timedelta(seconds=1)
 
@@ -115,22 +115,6 @@ def test_the_losers_of_a_when_any_can_be_waited_for_again() -> None:
     story.turn(task_completed(3, "c"), task_completed(1, "a"))
 
     assert story.output() == ["b", "c", "a"]
-
-
-def test_a_failure_in_when_all_is_the_tasks_own() -> None:
-    async def pays(ctx: OrchestrationContext) -> str:
-        try:
-            await when_all([ctx.call_activity("pay"), ctx.call_activity("pack")])
-        except TaskFailedError as error:
-            return str(error)
-
-        return "done"
-
-    story = Story(pays)
-    story.turn()
-    story.turn(task_failed(2, "no box"))
-
-    assert story.output() == "activity 'pack' failed: no box"
 
 
 class TestCompetingWaits:

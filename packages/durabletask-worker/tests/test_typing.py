@@ -98,6 +98,6 @@ async def groups(ctx: OrchestrationContext) -> None:
 
 
 def test_decorators_keep_the_type() -> None:
-    assert_type(length(ActivityContext(orchestration_id="i", task_id=1), "a"), int)
+    assert_type(length(ActivityContext(name="a", orchestration_id="i", task_id=1), "a"), int)
 
     assert registry.find_activity("length.async") is not None

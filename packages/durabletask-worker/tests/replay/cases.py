@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import entities, scopes, waiting, whole, work
+from . import cancelling, entities, others, scopes, sections, waiting, whole, work
 
-CASES = [*work.CASES, *waiting.CASES, *scopes.CASES, *entities.CASES, *whole.CASES]
-MODULES = (work, waiting, scopes, entities, whole)
+MODULES = (work, others, waiting, scopes, cancelling, entities, sections, whole)
+CASES = [case for module in MODULES for case in module.CASES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -184,3 +185,50 @@ class First(Styles):
         first = yield when_any([event, timer])
 
         return [first is timer, event.is_complete, (yield ctx.wait_for_external_event("go"))]
+
+
+@dataclass
+class Order:
+    number: int
+
+
+@case(
+    "events of a name to the waits in their order, with their types; a timer for a time that is past",
+    told=[[], [event_raised("Order", {"number": 1}), timer_fired(1)], [event_raised("order", {"number": 2})]],
+    asks=["timer", "", "completed"],
+    output=[1, 2, None],
+)
+class InOrder(Styles):
+    async def coroutine(self, ctx: OrchestrationContext) -> list[object]:
+        orders = [ctx.wait_for_external_event("order", data_type=Order) for _ in range(2)]
+        past = ctx.create_timer(datetime(2000, 1, 1))
+        first, second = await when_all(orders)
+
+        return [first.number, second.number, past.get_result()]
+
+    def generator(self, ctx: OrchestrationContext) -> Flow:
+        orders = [ctx.wait_for_external_event("order", data_type=Order) for _ in range(2)]
+        past = ctx.create_timer(datetime(2000, 1, 1))
+        first, second = yield when_all(orders)
+
+        return [first.number, second.number, past.get_result()]
+
+
+@case(
+    "the first of some tasks, which has failed; the others go on",
+    told=[[], [task_failed(2, "no")], [task_completed(1, "a")]],
+    asks=["activity activity", "", "completed"],
+    output=["activity 'b' failed: no", False, "a"],
+)
+class FirstFailed(Styles):
+    async def coroutine(self, ctx: OrchestrationContext) -> list[object]:
+        tasks = [ctx.call_activity(name) for name in "ab"]
+        first = await when_any(tasks)
+
+        return [str(first.get_exception()), tasks[0].is_complete or tasks[0].is_failed, await tasks[0]]
+
+    def generator(self, ctx: OrchestrationContext) -> Flow:
+        tasks = [ctx.call_activity(name) for name in "ab"]
+        first = yield when_any(tasks)
+
+        return [str(first.get_exception()), tasks[0].is_complete or tasks[0].is_failed, (yield tasks[0])]

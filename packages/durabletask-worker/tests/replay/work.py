@@ -1,4 +1,4 @@
-"""Cases: activities, sub-orchestrations and other orchestrations, their failures and retries."""
+"""Cases: activities, their failures and retries."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ from functools import partial
 from typing import Any
 
 from durabletask_client.failures import MappedFailureConverter
+from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_worker import ActivityContext, OrchestrationContext, RetryAttempt, RetryPolicy, TaskFailedError
-from durabletask_worker.testing import (
-    Story,
-    child_completed,
-    child_failed,
-    event_raised,
-    task_completed,
-    task_failed,
-    timer_fired,
-)
+from durabletask_worker.testing import Story, task_completed, task_failed, timer_fired
 
 from .table import Case, Flow, Styles, add_to
 
@@ -302,60 +295,56 @@ class NonRetryable(Styles):
         return (yield ctx.call_activity("a", retry_policy=FINAL))
 
 
-def versions_and_ids(story: Story) -> None:
-    created = [
-        e.subOrchestrationInstanceCreated for e in story.history if e.HasField("subOrchestrationInstanceCreated")
-    ]
-
-    assert [child.instanceId for child in created] == ["mine", "execution:0002"]
+PATIENT = RetryPolicy(
+    first_retry_interval=SECOND, max_number_of_attempts=None, backoff_coefficient=2.0, retry_timeout=4 * SECOND
+)
 
 
 @case(
-    "sub-orchestrations",
-    told=[[], [child_completed(1, "one")], [child_failed(2, "two")]],
-    asks=["child", "child", "completed"],
-    output=["one", "sub-orchestration 'second' failed: two"],
-    look=versions_and_ids,
+    "retries until the time for them is over",
+    told=[[], [task_failed(1, "one")], [timer_fired(2)], [task_failed(3, "two")]],
+    asks=["activity", "timer", "activity", "failed"],
+    failure="two",
 )
-class Children(Styles):
-    async def coroutine(self, ctx: OrchestrationContext) -> list[str]:
-        first = await ctx.call_sub_orchestrator("first", 1, instance_id="mine", version="2", tags={"a": "b"})
+class Patient(Styles):
+    async def coroutine(self, ctx: OrchestrationContext) -> Any:
+        return await ctx.call_activity("a", retry_policy=PATIENT)
 
+    def generator(self, ctx: OrchestrationContext) -> Flow:
+        return (yield ctx.call_activity("a", retry_policy=PATIENT))
+
+    def plain(self, ctx: OrchestrationContext) -> Any:
+        return ctx.call_activity("a", retry_policy=PATIENT)
+
+
+def with_cause(event: pb.HistoryEvent, error_type: str) -> pb.HistoryEvent:
+    event.taskFailed.failureDetails.innerFailure.errorType = error_type
+
+    return event
+
+
+@case(
+    "a failure that says of itself that it is final, and its cause",
+    told=[[], [with_cause(task_failed(1, "no", is_non_retriable=True), "builtins.KeyError")]],
+    asks=["activity", "completed"],
+    output=[True, False, True],
+)
+class Final(Styles):
+    async def coroutine(self, ctx: OrchestrationContext) -> list[bool]:
         try:
-            await ctx.call_sub_orchestrator("second", return_type=str)
+            await ctx.call_activity("a", retry_policy=TWICE)
         except TaskFailedError as error:
-            return [first, str(error)]
+            return self.known(error)
 
         return []
 
     def generator(self, ctx: OrchestrationContext) -> Flow:
-        first = yield ctx.call_sub_orchestrator("first", 1, instance_id="mine", version="2", tags={"a": "b"})
-
         try:
-            yield ctx.call_sub_orchestrator("second", return_type=str)
+            yield ctx.call_activity("a", retry_policy=TWICE)
         except TaskFailedError as error:
-            return [first, str(error)]
+            return self.known(error)
 
+    def known(self, error: TaskFailedError) -> list[bool]:
+        details = error.details
 
-@case(
-    "orchestrations that are started, told and ended, and not waited for",
-    told=[[], [child_completed(1), event_raised("go")]],
-    asks=["child event terminate", "completed"],
-    output="execution:0001",
-)
-class Others(Styles):
-    async def coroutine(self, ctx: OrchestrationContext) -> str:
-        started = ctx.start_orchestration("other", {"a": 1}, version="3", tags={"a": "b"})
-        ctx.send_event(started, "hello", data=[1])
-        ctx.terminate_orchestration("third", output="enough", recursive=False)
-        await ctx.wait_for_external_event("go")
-
-        return started
-
-    def generator(self, ctx: OrchestrationContext) -> Flow:
-        started = ctx.start_orchestration("other", {"a": 1}, version="3", tags={"a": "b"})
-        ctx.send_event(started, "hello", data=[1])
-        ctx.terminate_orchestration("third", output="enough", recursive=False)
-        yield ctx.wait_for_external_event("go")
-
-        return started
+        return [details.is_caused_by(LookupError), details.is_caused_by(ValueError), details.is_non_retriable]

@@ -137,8 +137,10 @@ class Fiber:
             if not isinstance(awaited, Task):
                 raise foreign_wait(awaited, self.started, self._fibers.orchestration)
 
-            # Cancelled while it ran: what it waits for must not wake it later, when it waits for something else.
+            # Cancelled while it ran: what it waits for must not wake it later, when it waits for something else, and an event
+            # is left for others.
             if self._thrown is not None:
+                awaited.leave(self)
                 continue
 
             if not awaited.is_complete:

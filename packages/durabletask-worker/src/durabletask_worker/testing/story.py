@@ -59,6 +59,8 @@ class Story:
         """Where each turn begins in the history."""
         self.response = pb.OrchestratorResponse()
         """The answer to the last turn."""
+        self.answers: list[pb.OrchestratorResponse] = []
+        """The answer to each turn."""
         self._started = _started(
             name=self.registry.add_orchestrator(orchestrator),
             payload=self.converter.serialize(input),
@@ -132,6 +134,7 @@ class Story:
             event.timestamp.FromDatetime(self.now)
 
         self.response = self.replay(self.history, new)
+        self.answers.append(self.response)
         self.turns.append(len(self.history))
         self.history += [*new, *confirmations(self.response, self.now)]
         self.now += timedelta(seconds=1)
@@ -233,12 +236,22 @@ def _confirmation(action: pb.OrchestratorAction, now: datetime) -> pb.HistoryEve
             child = action.createSubOrchestration
             event.subOrchestrationInstanceCreated.MergeFrom(
                 pb.SubOrchestrationInstanceCreatedEvent(
-                    instanceId=child.instanceId, name=child.name, input=child.input if child.HasField("input") else None
+                    instanceId=child.instanceId,
+                    name=child.name,
+                    version=child.version if child.HasField("version") else None,
+                    input=child.input if child.HasField("input") else None,
+                    tags=child.tags,
                 )
             )
         case "sendEvent":
             sent = action.sendEvent
-            event.eventSent.MergeFrom(pb.EventSentEvent(instanceId=sent.instance.instanceId, name=sent.name))
+            event.eventSent.MergeFrom(
+                pb.EventSentEvent(
+                    instanceId=sent.instance.instanceId,
+                    name=sent.name,
+                    input=sent.data if sent.HasField("data") else None,
+                )
+            )
         case "sendEntityMessage":
             message = action.sendEntityMessage
             kind = message.WhichOneof("EntityMessageType")
