@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 import grpc
@@ -15,6 +16,7 @@ from durabletask_client.channel import ChannelOptions, MetadataSource, TokenSour
 from durabletask_client.connection import ConnectionSettings
 from durabletask_client.options import CallOptions
 from durabletask_client.requests import Requests
+from durabletask_client.requests.factory import random_id
 from durabletask_client.serialization import DataConverter, JsonDataConverter
 from durabletask_client.tls import TlsOptions
 
@@ -43,6 +45,8 @@ class AsyncTaskHubGrpcClient(AsyncOrchestrationMethods, AsyncQueryMethods, Async
         channel: A channel to use instead of one made from the arguments above; it is not closed with the client.
         data_converter: What writes and reads payloads; None for JSON.
         default_version: The version of orchestrations that are started without one.
+        new_id: Makes the ids of what is started without one, and those that tell repetitions: 32 hexadecimal digits each. None for
+            random ones.
         patience: Seconds for which a start or a read is tried again while the server is unavailable. Other calls are tried
             once, because a first try may have had its effect; waits go on until their own timeout.
         timeout: Seconds that a call may take with all its tries, other than a wait; None for as long as it takes.
@@ -68,6 +72,7 @@ class AsyncTaskHubGrpcClient(AsyncOrchestrationMethods, AsyncQueryMethods, Async
         channel: grpc.aio.Channel | None = None,
         data_converter: DataConverter | None = None,
         default_version: str | None = None,
+        new_id: Callable[[], str] | None = None,
         patience: float = 5.0,
         timeout: float | None = None,
     ) -> None:
@@ -84,7 +89,11 @@ class AsyncTaskHubGrpcClient(AsyncOrchestrationMethods, AsyncQueryMethods, Async
             channel_options=channel_options,
         )
         super().__init__(
-            Requests(data_converter=data_converter or JsonDataConverter(), default_version=default_version),
+            Requests(
+                data_converter=data_converter or JsonDataConverter(),
+                default_version=default_version,
+                new_id=new_id or random_id,
+            ),
             CallOptions(metadata=settings.call_metadata(), patience=patience, timeout=timeout),
             AsyncTransport(settings, channel),
         )

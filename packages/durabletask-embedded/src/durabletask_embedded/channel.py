@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -118,6 +119,8 @@ class LocalChannel:
     """
 
     def __init__(self, handlers: Handlers) -> None:
+        self.under_way: Counter[str] = Counter()
+        """How many calls with one response are not answered yet, by the name of the RPC."""
         self._handlers = handlers
 
     def unary_unary(
@@ -128,7 +131,7 @@ class LocalChannel:
         **options: object,
     ) -> Callable[..., Coroutine[Any, Any, Any]]:
         """See `grpc.aio.Channel.unary_unary`."""
-        handler = self._handler(method).unary_unary
+        name, handler = method.rpartition("/")[2], self._handler(method).unary_unary
 
         async def call(
             request: Any,
@@ -138,6 +141,7 @@ class LocalChannel:
             wait_for_ready: bool = False,
         ) -> Any:
             context = _Context(metadata or ())
+            self.under_way[name] += 1
 
             try:
                 async with asyncio.timeout(timeout):
@@ -146,6 +150,8 @@ class LocalChannel:
                 raise _error(aborted.code, aborted.details) from None
             except TimeoutError:
                 raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+            finally:
+                self.under_way[name] -= 1
 
         return call
 

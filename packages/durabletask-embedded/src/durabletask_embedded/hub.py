@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from os import PathLike, fspath
 from types import TracebackType
@@ -12,7 +13,6 @@ from durabletask_backend.contract import Backend
 from durabletask_backend.location import backend_at
 from durabletask_client import AsyncTaskHubGrpcClient, TaskHubGrpcClient
 from durabletask_client.serialization import DataConverter
-from durabletask_server.clock import Clock
 from durabletask_server.service.sidecar import SERVER_OPTIONS, attach, handlers
 from durabletask_server.settings import Settings
 from durabletask_server.taskhub import TaskHubWorker
@@ -44,7 +44,6 @@ class TaskHub:
         listen: `host:port` to serve other processes at, over gRPC, without TLS; port 0 for any that is free. None for nobody.
         grace_period: Seconds that what runs has at the end; what is left then goes on with the next start.
         settings: The engine's limits and delays; None for the defaults.
-        clock: The engine's time; None for the machine's.
         worker_options: Further arguments of `TaskHubGrpcWorker`, such as `middleware` and `concurrency_options`.
     """
 
@@ -58,7 +57,6 @@ class TaskHub:
         listen: str | None = None,
         grace_period: float = 5.0,
         settings: Settings | None = None,
-        clock: Clock | None = None,
         **worker_options: Any,
     ) -> None:
         self._location = location
@@ -68,10 +66,10 @@ class TaskHub:
         self._listen = listen
         self._grace_period = grace_period
         self._settings = settings
-        self._clock = clock
         self._worker_options = worker_options
         self._async: AsyncRunningHub | None = None
         self._blocking: RunningHub | None = None
+        self._new_id: Callable[[], str] | None = None
 
     def start(self) -> RunningHub:
         """Run the hub on a thread of its own, until `stop` of what it gives.
@@ -108,11 +106,8 @@ class TaskHub:
             await self._async.stop()
 
     async def _begin(self, hub: AsyncRunningHub) -> AsyncRunningHub:
-        location = self._location
-        backend = backend_at(fspath(location)) if isinstance(location, (str, PathLike)) else location
-
         try:
-            await hub.open(TaskHubWorker(backend, settings=self._settings, clock=self._clock), self._grace_period)
+            await hub.open(self._engine(), self._grace_period)
 
             if self._taskhub is not None:
                 await hub.engine.create_hub(self._taskhub)
@@ -120,7 +115,7 @@ class TaskHub:
             if self._listen is not None:
                 hub.address = await hub.listen(self._listen)
 
-            await hub.connect(self._taskhub, self._data_converter)
+            hub.connect(self._taskhub, self._data_converter, self._new_id)
 
             if self._registry is not None:
                 await hub.host(self._registry, self._taskhub, self._data_converter, self._worker_options)
@@ -130,6 +125,12 @@ class TaskHub:
             raise
 
         return hub
+
+    def _engine(self) -> TaskHubWorker:
+        location = self._location
+        backend = backend_at(fspath(location)) if isinstance(location, (str, PathLike)) else location
+
+        return TaskHubWorker(backend, settings=self._settings)
 
 
 class AsyncRunningHub:
@@ -177,10 +178,14 @@ class AsyncRunningHub:
 
         return f"{address.rpartition(':')[0]}:{port}"
 
-    async def connect(self, taskhub: str | None, data_converter: DataConverter | None) -> None:
+    def connect(
+        self, taskhub: str | None, data_converter: DataConverter | None, new_id: Callable[[], str] | None
+    ) -> None:
         """Make the client. For `TaskHub`."""
         channel = cast("grpc.aio.Channel", self.channel)
-        self.client = AsyncTaskHubGrpcClient(channel=channel, taskhub=taskhub, data_converter=data_converter)
+        self.client = AsyncTaskHubGrpcClient(
+            channel=channel, taskhub=taskhub, data_converter=data_converter, new_id=new_id
+        )
         self._ends.push_async_callback(self.client.close)
 
     async def host(

@@ -134,6 +134,11 @@ class Journal:
                 f"{self._waiting} bytes are waiting to be committed (limit {self._settings.capacity}); try again later"
             )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to commit, and nothing being committed."""
+        return not self._waiting
+
     def submit(
         self,
         mutation: Mutation,

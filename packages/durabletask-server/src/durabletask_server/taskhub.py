@@ -18,6 +18,7 @@ from durabletask_server.activities import ActivityProcessor
 from durabletask_server.clock import Clock, SystemClock
 from durabletask_server.descent import Descent
 from durabletask_server.dispatch.dispatcher import Dispatcher
+from durabletask_server.dispatch.stream import Kind
 from durabletask_server.engine.ids import NewId, random_id
 from durabletask_server.entities import Entities
 from durabletask_server.instances import Instances
@@ -217,6 +218,17 @@ class TaskHubWorker:
                 log.warning("%d work items were not finished in %g s; they go on after the next start", left, grace)
 
             self.waiters.close()
+
+    def is_quiet(self, *, but: int = 0) -> bool:
+        """Whether only time, or somebody outside, makes the engine do something.
+
+        Args:
+            but: How many items that workers have are not to count.
+        """
+        dispatcher, journal = self.dispatcher, self._journal
+        is_committed = journal is None or journal.is_idle
+
+        return is_committed and dispatcher.out == but and not any(map(dispatcher.ready, Kind))
 
     def abort(self) -> None:
         """Stop at once, as if the process had been killed: nothing more is committed, and the lease is left to run out."""

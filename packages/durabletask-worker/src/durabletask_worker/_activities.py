@@ -61,7 +61,7 @@ class Activities:
 
             return response
 
-        context = ActivityContext(orchestration_id=instance_id, task_id=request.taskId)
+        context = ActivityContext(name=request.name, orchestration_id=instance_id, task_id=request.taskId)
         payload = request.input.value if request.HasField("input") else None
 
         try:

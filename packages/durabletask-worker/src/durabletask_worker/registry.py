@@ -14,7 +14,7 @@ from durabletask_worker._signature import NAME_ATTRIBUTE, Signature, name_of, si
 from durabletask_worker.entity import entity_name
 from durabletask_worker.errors import ActivityNotRegisteredError, OrchestratorNotRegisteredError, RegistrationError
 
-__all__ = ["Registration", "Registry"]
+__all__ = ["Registration", "Registry", "registered_name"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _K = TypeVar("_K", bound=Hashable)
@@ -247,6 +247,21 @@ class Registry:
         self._orchestrators = _merge("orchestrator", self._orchestrators, other._orchestrators)
         self._activities = _merge("activity", self._activities, other._activities)
         self._entities = _merge("entity", self._entities, other._entities)
+
+
+def registered_name(function: Callable[..., object] | str) -> str:
+    """Say which name a function is registered and called under.
+
+    Args:
+        function: The function, or its name.
+
+    Returns:
+        The name.
+
+    Raises:
+        RegistrationError: It has no name of its own.
+    """
+    return name_of(function)
 
 
 class _Entry(Protocol):

@@ -15,7 +15,7 @@ from durabletask_client.serialization import DataConverter
 __all__ = ["RequestFactory"]
 
 
-def _new_id() -> str:
+def random_id() -> str:
     return uuid4().hex
 
 
@@ -27,7 +27,7 @@ class RequestFactory:
     """What writes and reads payloads."""
     default_version: str | None = None
     """The version of orchestrations that are started without one."""
-    new_id: Callable[[], str] = _new_id
+    new_id: Callable[[], str] = random_id
     """Where instance ids and execution ids come from: 32 lower-case hex digits each."""
 
     def payload(self, argument: str, value: object) -> wrappers_pb2.StringValue | None:

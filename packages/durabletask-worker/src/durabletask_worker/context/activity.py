@@ -11,6 +11,8 @@ __all__ = ["ActivityContext"]
 class ActivityContext:
     """What an activity knows of the task that it carries out."""
 
+    name: str
+    """The name that the activity was asked for under."""
     orchestration_id: str
     """The orchestration that asked for it."""
     task_id: int
