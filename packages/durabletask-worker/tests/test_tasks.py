@@ -262,3 +262,9 @@ def test_a_result_of_another_type_fails_where_it_is_waited_for() -> None:
     story.turn(task_completed(1, "no number"))
 
     assert story.output() in ("TypeError", "ValueError")
+
+
+@pytest.mark.parametrize("together", [when_all, when_any])
+def test_one_task_is_not_several(together: Any) -> None:
+    with pytest.raises(TypeError, match="give a list of tasks"):
+        together(OpenTask())

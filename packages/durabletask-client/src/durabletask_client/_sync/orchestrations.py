@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, Unpack, overload
 
@@ -17,6 +17,9 @@ __all__ = ["OrchestrationMethods"]
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
+# With Any in their places mypy gives up on the result of a function that has an Any of its own, in a `dict[str, Any]` say.
+Yielded = TypeVar("Yielded")
+Sent = TypeVar("Sent")
 
 
 class OrchestrationMethods(Caller):
@@ -65,12 +68,16 @@ class OrchestrationMethods(Caller):
 
     @overload
     def run_orchestration(
-        self, orchestrator: Callable[[Any, Input], Awaitable[Output]], *, input: Input, **options: Unpack[RunOptions]
+        self,
+        orchestrator: Callable[[Any, Input], Coroutine[Yielded, Sent, Output]],
+        *,
+        input: Input,
+        **options: Unpack[RunOptions],
     ) -> Output: ...
     @overload
     def run_orchestration(
         self,
-        orchestrator: Callable[[Any, Input], Generator[Any, Any, Output]],
+        orchestrator: Callable[[Any, Input], Generator[Yielded, Sent, Output]],
         *,
         input: Input,
         **options: Unpack[RunOptions],
@@ -81,12 +88,16 @@ class OrchestrationMethods(Caller):
     ) -> Output: ...
     @overload
     def run_orchestration(
-        self, orchestrator: Callable[[Any], Awaitable[Output]], *, input: None = None, **options: Unpack[RunOptions]
+        self,
+        orchestrator: Callable[[Any], Coroutine[Yielded, Sent, Output]],
+        *,
+        input: None = None,
+        **options: Unpack[RunOptions],
     ) -> Output: ...
     @overload
     def run_orchestration(
         self,
-        orchestrator: Callable[[Any], Generator[Any, Any, Output]],
+        orchestrator: Callable[[Any], Generator[Yielded, Sent, Output]],
         *,
         input: None = None,
         **options: Unpack[RunOptions],

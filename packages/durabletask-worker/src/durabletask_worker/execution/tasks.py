@@ -225,8 +225,11 @@ def when_all(tasks: Iterable[Task[T]]) -> Task[list[T]]:
     Returns:
         A task whose result are their results, in the order of the tasks. It fails as soon as one of them fails, with that
         one's error; the others go on.
+
+    Raises:
+        TypeError: It is one task, not several.
     """
-    return _WhenAll(tuple(tasks))
+    return _WhenAll(_members(tasks))
 
 
 def when_any(tasks: Iterable[Task[T]]) -> Task[Task[T]]:
@@ -242,11 +245,20 @@ def when_any(tasks: Iterable[Task[T]]) -> Task[Task[T]]:
         A task whose result is the one that was settled first, even if it failed.
 
     Raises:
+        TypeError: It is one task, not several.
         ValueError: There are no tasks.
     """
-    members = tuple(tasks)
+    members = _members(tasks)
 
     if not members:
         raise ValueError("when_any needs one task at least; of none, none is ever the first")
 
     return _WhenAny(members)
+
+
+def _members(tasks: Iterable[Task[T]]) -> tuple[Task[T], ...]:
+    # It can be iterated over, for `yield from`, and would pass for several.
+    if isinstance(tasks, Task):
+        raise TypeError("tasks is one task; give a list of tasks, as in when_all([a, b])")
+
+    return tuple(tasks)
