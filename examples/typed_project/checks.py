@@ -198,6 +198,7 @@ def retries() -> RetryPolicy:
 def clients(client: TaskHubGrpcClient, order: Order) -> None:
     """Orchestrations run and started from outside, and entities signalled."""
     assert_type(client.run_orchestration(fulfil, input=order, timeout=30), Shipped | Refused)
+    assert_type(client.run_orchestration(reserve, input=order), bool)
     assert_type(client.run_orchestration(discount, input=Priority.EXPRESS), int)
     assert_type(client.run_orchestration(count), int)
     assert_type(client.run_orchestration("count", return_type=int), int)

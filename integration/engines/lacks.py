@@ -66,12 +66,14 @@ GO: Mapping[str, Lack] = {
     "ids_of_what_is_done": Lack(reason=_NO_SUCH_RPC, shows="UnsupportedRequestError: ListInstanceIds"),
     "history": Lack(reason=_NO_SUCH_RPC, shows="UnsupportedRequestError: StreamInstanceHistory"),
     "purge_of_one_that_is_alive": Lack(reason=_CODES, shows="RequestFailedError: .*not yet completed .UNKNOWN"),
-    "entity_is_called": Lack(reason=_CRASHES, shows="TimeoutError: .*UNAVAILABLE"),
-    "entity_fails_and_keeps_its_state": Lack(reason=_CRASHES, shows="TimeoutError: .*UNAVAILABLE"),
+    "entity_is_called": Lack(reason=_CRASHES, shows="(TimeoutError|ServerUnavailableError): .*UNAVAILABLE"),
+    "entity_fails_and_keeps_its_state": Lack(
+        reason=_CRASHES, shows="(TimeoutError|ServerUnavailableError): .*UNAVAILABLE"
+    ),
     "entity_is_signalled": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
     "entity_signals_another": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
     "entity_is_signalled_at_a_time": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
-    "entities_are_locked": Lack(reason=_CRASHES, shows="TimeoutError: .*UNAVAILABLE"),
+    "entities_are_locked": Lack(reason=_CRASHES, shows="(TimeoutError|ServerUnavailableError): .*UNAVAILABLE"),
     "entities_are_queried": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
     "purge_by_query": Lack(reason=_NO_SUCH_RPC, shows="RequestFailedError: PurgeInstances failed: multi-instance"),
 }
