@@ -112,7 +112,12 @@ class Orchestrations:
 
                 return pb.OrchestratorResponse(instanceId=instance_id, completionToken=token, requiresHistory=True)
         else:
-            past = await fetch(request) if request.requiresHistoryStreaming else request.pastEvents
+            try:
+                past = await fetch(request) if request.requiresHistoryStreaming else request.pastEvents
+            except BaseException:
+                self._drop(live)
+
+                raise
 
             if live is not None and not live.has_seen(past):
                 self._drop(live)

@@ -25,6 +25,8 @@ __all__ = ["TurnThread", "TurnTimeoutError"]
 
 T = TypeVar("T")
 
+_LATEST = 0.01
+"""Seconds after which the event loop looks for results of itself."""
 _DONE_AT_ONCE = 16
 """How many results the event loop learns of at once, at most."""
 _CLOSE_TIMEOUT = 1.0
@@ -149,6 +151,8 @@ class TurnThread:
         self._inbox: SimpleQueue[_Job[Any] | None] = SimpleQueue()
         self._done: deque[tuple[_Job[Any], object, BaseException | None]] = deque()
         self._is_waking = False
+        self._unsettled: set[asyncio.Future[Any]] = set()
+        self._sweep: asyncio.TimerHandle | None = None
         self._thread: _Thread | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._is_idle = False
@@ -166,8 +170,14 @@ class TurnThread:
         future: asyncio.Future[T] = self._loop.create_future()
         self.post(what, work, future)
 
+        self._unsettled.add(future)
+        self._is_idle = False
+
         if self._done:
             self._deliver()
+
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(_LATEST, self._look_for_results)
 
         if self._thread is None:
             self._thread = _Thread(self._inbox, self._publish)
@@ -200,8 +210,13 @@ class TurnThread:
             if thread.current is not None:
                 thread.leave(thread.current)
 
-        if self._watch is not None:
-            self._watch.cancel()
+        for timer in (self._watch, self._sweep):
+            if timer is not None:
+                timer.cancel()
+
+        for future in self._unsettled:
+            if not future.done():
+                future.set_exception(TurnTimeoutError("it was not done when the worker stopped"))
 
     def _publish(self, job: _Job[Any], result: object, error: BaseException | None) -> None:
         """On the thread: have the event loop learn of a result, and of those that follow until it has the time."""
@@ -211,12 +226,8 @@ class TurnThread:
             self._logger.error("%s broke", job.what, exc_info=error)
 
         # Waking the event loop takes longer than many a turn. While turns wait here, results wait for each other; should one of
-        # the turns block, then until the event loop comes by of itself.
-        if (
-            self._done
-            and not self._is_waking
-            and (self._watch is None or self._inbox.empty() or len(self._done) >= _DONE_AT_ONCE)
-        ):
+        # the turns block, then until `_look_for_results`.
+        if self._done and not self._is_waking and (self._inbox.empty() or len(self._done) >= _DONE_AT_ONCE):
             self._is_waking = True
 
             # Nobody is left to learn of it if the event loop is closed.
@@ -230,13 +241,25 @@ class TurnThread:
         while self._done:
             job, result, error = self._done.popleft()
 
-            if job.future is None or job.future.done():
+            if job.future is None:
+                continue
+
+            self._unsettled.discard(job.future)
+
+            if job.future.done():
                 continue
 
             if error is None:
                 job.future.set_result(result)
             else:
                 job.future.set_exception(error)
+
+    def _look_for_results(self) -> None:
+        self._sweep = None
+        self._deliver()
+
+        if self._unsettled:
+            self._sweep = self._loop.call_later(_LATEST, self._look_for_results)
 
     # The watch: a timer that runs only while there is something to watch.
 
@@ -252,7 +275,6 @@ class TurnThread:
 
     def _look(self) -> None:
         self._watch = None
-        self._deliver()
         thread = self._thread
 
         if thread is None:
@@ -300,6 +322,9 @@ class TurnThread:
             stack,
         )
         self._thread = _Thread(self._inbox, self._publish)
+
+        if job.future is not None:
+            self._unsettled.discard(job.future)
 
         if job.future is not None and not job.future.done():
             job.future.set_exception(TurnTimeoutError(f"{job.what} took longer than {self._timeout} seconds"))

@@ -136,7 +136,7 @@ def _offered(kind: type, *, but: Collection[str] = ()) -> set[str]:
 def test_every_construct_is_in_a_case() -> None:
     by_context = {rf"\bctx\.{name}\b" for name in _offered(OrchestrationContext)}
     # What else tasks have is for the core.
-    by_value = _offered(FiberTask, but=("join", "leave", "complete", "fail"))
+    by_value = _offered(FiberTask, but=("join", "leave", "abandon", "complete", "fail"))
     by_value |= _offered(TaskGroup, but=("task_settled",)) | _offered(Timeout) | _offered(EntityLock)
     by_value |= _offered(EntityProxy, but=("id",)) | {"is_complete"}
     patterns = by_context | {rf"\.{name}\b" for name in by_value} | {r"\bwhen_all\(", r"\bwhen_any\("}

@@ -90,10 +90,16 @@ class Fiber:
         self._thrown = error
 
         if self._awaited is not None:
-            self._awaited.leave(self)
+            self._awaited.abandon(self)
             self._awaited = None
 
         self.make_ready()
+
+    def withdraw(self, error: BaseException) -> None:
+        """Take back a cancellation that the code has not met yet. Without effect on one that it has met."""
+        if self._thrown is error:
+            self._thrown = None
+            self._is_ready = False
 
     def close(self) -> None:
         """Unwind code that is not done.
@@ -140,7 +146,7 @@ class Fiber:
             # Cancelled while it ran: what it waits for must not wake it later, when it waits for something else, and an event
             # is left for others.
             if self._thrown is not None:
-                awaited.leave(self)
+                awaited.abandon(self)
                 continue
 
             if not awaited.is_complete:

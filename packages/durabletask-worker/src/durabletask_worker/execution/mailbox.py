@@ -87,8 +87,7 @@ class Mailbox:
 
         if listeners:
             task = next(iter(listeners))
-            task.is_listening = False
-            del listeners[task]
+            self.stop_listening(task)
             task.receive(event.eventRaised)
         else:
             # A copy: the event itself would keep the whole message in memory that it came with.
@@ -105,7 +104,12 @@ class Mailbox:
         unread = self._unread.get(task.key)
 
         if unread:
-            task.receive(unread.popleft()[1].eventRaised)
+            event = unread.popleft()[1]
+
+            if not unread:
+                del self._unread[task.key]
+
+            task.receive(event.eventRaised)
         else:
             task.is_listening = True
             listeners = self._listeners.get(task.key)
@@ -119,7 +123,12 @@ class Mailbox:
         """Leave events for others."""
         if task.is_listening:
             task.is_listening = False
-            del self._listeners[task.key][task]
+            listeners = self._listeners[task.key]
+            del listeners[task]
+
+            # Names may be made up for one event each.
+            if not listeners:
+                del self._listeners[task.key]
 
     def close(self) -> None:
         """Have nobody listen any more; what comes from now on stays unread."""

@@ -212,7 +212,8 @@ class Execution:
         self._has_sent = not state.is_suspended
 
         if completion is None:
-            for action in () if state.is_suspended else state.schedule.unconfirmed:
+            # What was decided is recorded even so: the code has acted on it.
+            for action in state.schedule.take_patches() if state.is_suspended else state.schedule.unconfirmed:
                 action.write(response.actions.add())
 
             return response

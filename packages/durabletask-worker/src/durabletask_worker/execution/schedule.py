@@ -9,7 +9,15 @@ from functools import partial
 from durabletask_client.failures import FailureDetails
 from durabletask_protos import orchestrator_service_pb2 as pb
 
-from durabletask_worker.execution.actions import Action, CreateChild, CreateTimer, ScheduleActivity, Terminate
+from durabletask_worker.execution.actions import (
+    PATCHES,
+    Action,
+    CreateChild,
+    CreateTimer,
+    ScheduleActivity,
+    SendEvent,
+    Terminate,
+)
 from durabletask_worker.execution.determinism import Place, departure, here
 from durabletask_worker.execution.tasks import OpenTask
 from durabletask_worker.retry import RetryAttempt, RetryPolicy
@@ -115,6 +123,19 @@ class Schedule:
         """Take on an action that no event will record."""
         self.add(action)
         self._unrecorded.append(action.id)
+
+    def take_patches(self) -> list[Action]:
+        """The unconfirmed actions that record a patch, which count as confirmed from now on."""
+        patches: list[Action] = [
+            action
+            for action in self._unconfirmed.values()
+            if isinstance(action, SendEvent) and action.instance_id == PATCHES
+        ]
+
+        for action in patches:
+            del self._unconfirmed[action.id]
+
+        return patches
 
     def begin_turn(self) -> None:
         """Take note that the server has got the answer to the turn before."""

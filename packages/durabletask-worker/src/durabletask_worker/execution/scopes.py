@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from durabletask_worker.errors import TaskCancelled
-from durabletask_worker.execution.fibers import Fibers, FiberTask
+from durabletask_worker.execution.fibers import Fiber, Fibers, FiberTask
 from durabletask_worker.execution.schedule import Schedule
-from durabletask_worker.execution.tasks import OpenTask, Task
+from durabletask_worker.execution.tasks import OpenTask, Task, Waiter
 
 __all__ = ["TaskGroup", "Timeout"]
 
@@ -88,9 +88,9 @@ class TaskGroup:
         self._fibers = fibers
         self._open: dict[Task[object], None] = {}
         self._errors: list[Exception] = []
-        self._end: OpenTask[None] | None = None
+        self._end: _JoinTask | None = None
         self._is_closed = False
-        self._cancel_owner: Callable[[TaskCancelled], None] | None = None
+        self._owner: Fiber | None = None
         self._reason: TaskCancelled | None = None
 
     @overload
@@ -131,15 +131,40 @@ class TaskGroup:
         """Close the group, and wait for its members.
 
         Returns:
-            A task that is complete when all members are. Waiting for it raises an `ExceptionGroup` if members failed.
+            A task that is complete when all members are. Waiting for it raises an `ExceptionGroup` if members failed. Code that
+            is cancelled while it waits for it cancels the group.
         """
         self._is_closed = True
 
         if self._end is None:
-            self._end = OpenTask()
+            self._end = _JoinTask(self)
             self._settle()
 
         return self._end
+
+    def cancel(self) -> None:
+        """Cancel all members, and the code of `async with` where it waits next in its block. Without effect the second time.
+
+        Coroutines and generators are unwound with `TaskCancelled`. Activities and sub-orchestrations go on, and nobody waits for
+        them any more.
+        """
+        if self._reason is not None:
+            return
+
+        self._reason = TaskCancelled("the group was cancelled, or another member of it failed")
+
+        for member in list(self._open):
+            if isinstance(member, FiberTask):
+                member.cancel(self._reason)
+            else:
+                # Nobody waits for it any more; an event is left for others.
+                member.leave(self)
+                self._open.pop(member, None)
+
+        if self._owner is not None:
+            self._owner.cancel(self._reason)
+
+        self._settle()
 
     def task_settled(self, task: Task[object]) -> None:
         """Learn that a member is at its end. For the replay core."""
@@ -148,20 +173,21 @@ class TaskGroup:
         self._settle()
 
     async def __aenter__(self) -> Self:
-        owner = self._fibers.current
-
-        if owner is not None:
-            self._cancel_owner = owner.cancel
+        self._owner = self._fibers.current
 
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._cancel_owner = None
+        owner, self._owner = self._owner, None
+
+        # It came while the code ran, and would unwind whatever the code waits for next.
+        if owner is not None and self._reason is not None:
+            owner.withdraw(self._reason)
 
         if error is not None:
-            self._cancel()
+            self.cancel()
 
             if isinstance(error, Exception):
                 self._errors.append(error)
@@ -174,7 +200,7 @@ class TaskGroup:
             except TaskCancelled as outer:
                 # Somebody who is outside gives up on all of this.
                 cancelled = outer
-                self._cancel()
+                self.cancel()
                 continue
             except ExceptionGroup:
                 if cancelled is None:
@@ -190,26 +216,7 @@ class TaskGroup:
 
         if isinstance(error, Exception):
             self._errors.append(error)
-            self._cancel()
-
-    def _cancel(self) -> None:
-        if self._reason is not None:
-            return
-
-        self._reason = TaskCancelled("another member of the group failed")
-        members = list(self._open)
-
-        for member in members:
-            if isinstance(member, FiberTask):
-                member.cancel(self._reason)
-            else:
-                # Nobody waits for it any more; an event is left for others.
-                member.leave(self)
-                self._open.pop(member, None)
-
-        if self._cancel_owner is not None:
-            cancel, self._cancel_owner = self._cancel_owner, None
-            cancel(self._reason)
+            self.cancel()
 
     def _settle(self) -> None:
         if self._end is None or self._open:
@@ -219,3 +226,18 @@ class TaskGroup:
             self._end.fail(ExceptionGroup("members of a group failed", self._errors))
         else:
             self._end.complete(None)
+
+
+class _JoinTask(OpenTask[None]):
+    """The wait for all members of a group."""
+
+    __slots__ = ("_group",)
+
+    def __init__(self, group: TaskGroup) -> None:
+        super().__init__()
+        self._group = group
+
+    def abandon(self, waiter: Waiter) -> None:
+        """See `Task.abandon`. Nothing is left running behind code that is gone."""
+        super().abandon(waiter)
+        self._group.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from durabletask_client.entities import EntityInstanceId
 from durabletask_client.failures import FailureDetails
@@ -14,7 +14,7 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_worker.errors import CriticalSectionError
 from durabletask_worker.execution.actions import CallEntity, ReleaseEntity, RequestLocks, SignalEntity
 from durabletask_worker.execution.schedule import Schedule
-from durabletask_worker.execution.tasks import OpenTask
+from durabletask_worker.execution.tasks import OpenTask, Waiter
 
 __all__ = ["EntityLock", "LockTask", "Sections"]
 
@@ -52,6 +52,11 @@ class LockTask(OpenTask[EntityLock]):
         self._sections = sections
         self._section_id = section_id
 
+    def abandon(self, waiter: Waiter) -> None:
+        """See `Task.abandon`. Nobody is left to use the locks, which may be granted yet."""
+        super().abandon(waiter)
+        self._sections.leave(self._section_id)
+
     async def __aenter__(self) -> EntityLock:
         try:
             return await self
@@ -77,13 +82,13 @@ class _Call:
 
 
 class _Section:
-    __slots__ = ("busy", "entities", "id", "state", "task")
+    __slots__ = ("busy", "entities", "id", "is_held", "task")
 
     def __init__(self, section_id: str, entities: tuple[str, ...], task: LockTask) -> None:
         self.id = section_id
         self.entities = entities
         self.task = task
-        self.state: Literal["requested", "held", "given up"] = "requested"
+        self.is_held = False
         self.busy: set[str] = set()
 
 
@@ -110,6 +115,7 @@ class Sections:
         self._new_id = new_id
         self._calls: dict[str, _Call] = {}
         self._section: _Section | None = None
+        self._given_up: dict[str, _Section] = {}
 
     def call(
         self, entity: EntityInstanceId, operation: str, payload: str | None, decode: Callable[[str | None], object]
@@ -121,7 +127,7 @@ class Sections:
         """
         section, target = self._section, str(entity)
 
-        if section is not None and section.state == "held":
+        if section is not None and section.is_held:
             if target not in section.entities:
                 raise CriticalSectionError(
                     f"{target} is called in a critical section that has locked {', '.join(section.entities)}; lock it, too, "
@@ -152,7 +158,7 @@ class Sections:
         """
         section, target = self._section, str(entity)
 
-        if section is not None and section.state == "held" and target in section.entities:
+        if section is not None and section.is_held and target in section.entities:
             raise CriticalSectionError(f"{target} is locked and cannot be signaled; call it instead")
 
         action_id = self._schedule.next_id()
@@ -164,7 +170,7 @@ class Sections:
         Raises:
             CriticalSectionError: There is a critical section, whose entities the child could wait for without end.
         """
-        if self._section is not None and self._section.state == "held":
+        if self._section is not None and self._section.is_held:
             raise CriticalSectionError(
                 "a sub-orchestration is called in a critical section, and could wait for its entities without end; "
                 "call it outside, or use an activity"
@@ -202,15 +208,17 @@ class Sections:
         if section is None or section.id != section_id:
             return
 
-        if section.state == "requested":
-            # To be given back when it comes: until then nothing is held.
-            section.state = "given up"
-        elif section.state == "held":
+        self._section = None
+
+        if section.is_held:
             self._release(section)
+        else:
+            # To be given back when it comes: until then nothing is held.
+            self._given_up[section_id] = section
 
     def close(self) -> None:
         """End whatever section there is, at the end of the orchestration."""
-        if self._section is not None and self._section.state == "held":
+        if self._section is not None and self._section.is_held:
             self._release(self._section)
 
     def completed(self, request_id: str, payload: str | None) -> bool:
@@ -242,17 +250,20 @@ class Sections:
 
     def granted(self, section_id: str) -> bool:
         """Take note of locks. False if they are not asked for."""
+        given_up = self._given_up.pop(section_id, None)
+
+        if given_up is not None:
+            self._release(given_up)
+
+            return True
+
         section = self._section
 
-        if section is None or section.id != section_id or section.state == "held":
+        if section is None or section.id != section_id or section.is_held:
             return False
 
-        given_up, section.state = section.state == "given up", "held"
-
-        if given_up:
-            self._release(section)
-        else:
-            section.task.complete(EntityLock(self, section_id))
+        section.is_held = True
+        section.task.complete(EntityLock(self, section_id))
 
         return True
 
@@ -265,7 +276,5 @@ class Sections:
         return call
 
     def _release(self, section: _Section) -> None:
-        self._section = None
-
         for entity in section.entities:
             self._schedule.add(ReleaseEntity(self._schedule.next_id(), section.id, entity, self._instance_id))

@@ -98,6 +98,10 @@ class Task(Generic[T_co]):
         if waiter in self._waiters:
             self._waiters.remove(waiter)
 
+    def abandon(self, waiter: Waiter) -> None:
+        """Let go of somebody who was cancelled while it waited for this. For the replay core."""
+        self.leave(waiter)
+
     def _settle(self, result: object, error: BaseException | None) -> None:
         if self.is_complete:
             return
