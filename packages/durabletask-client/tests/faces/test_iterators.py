@@ -8,12 +8,16 @@ import grpc
 import pytest
 from durabletask_client import (
     ClientClosedError,
+    CodecDataConverter,
     EntityQuery,
+    JsonDataConverter,
     OrchestrationNotFoundError,
     OrchestrationQuery,
     ServerUnavailableError,
+    ZlibCodec,
 )
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.history_json import load
 from google.protobuf import wrappers_pb2
 from google.protobuf.message import Message
 
@@ -143,6 +147,26 @@ async def test_a_history_is_read_again_from_the_start_unless_some_of_it_was_give
 
     with pytest.raises(ServerUnavailableError, match="StreamInstanceHistory of orchestration 'i'"):
         await history.__anext__()
+
+    await client.close()
+
+
+async def test_a_history_is_exported_whole_with_payloads_as_they_are_stored(
+    endpoint: Endpoint, face: Callable[..., Face]
+) -> None:
+    client = face(host_address=endpoint.address, data_converter=CodecDataConverter(JsonDataConverter(), [ZlibCodec()]))
+    done = pb.HistoryEvent(eventId=-1)
+    done.taskCompleted.result.value = "codecs:unknown:AAAA"
+    endpoint.answers["StreamInstanceHistory"] = [
+        grpc.StatusCode.UNAVAILABLE,
+        [*chunks(1), pb.HistoryChunk(events=[done])],
+    ]
+    recorded = load(await client("export_orchestration_history", "i"))
+
+    assert (recorded.instance_id, recorded.events) == ("i", (pb.HistoryEvent(eventId=1), done))
+
+    with pytest.raises(ValueError, match=r"^instance_id: "):
+        await client("export_orchestration_history", "")
 
     await client.close()
 

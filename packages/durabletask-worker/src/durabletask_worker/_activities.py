@@ -9,6 +9,9 @@ from inspect import isawaitable
 from typing import Any, NamedTuple
 
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import TraceContext, names
+from durabletask_protos.tracing.emission import Emitter, emitter
+from durabletask_protos.tracing.spans import task_attributes
 
 from durabletask_worker._failures import wire_failure
 from durabletask_worker._threads import Threads, is_cancellation
@@ -52,6 +55,25 @@ class Activities:
         Returns:
             The answer.
         """
+        tracing = emitter()
+
+        return await (self._run(request, token) if tracing is None else self._traced(tracing, request, token))
+
+    async def _traced(self, tracing: Emitter, request: pb.ActivityRequest, token: str) -> pb.ActivityResponse:
+        version = request.version.value
+        instance_id = request.orchestrationInstance.instanceId
+        attributes = task_attributes(names.ACTIVITY, request.name, instance_id, version=version, task_id=request.taskId)
+        parent = TraceContext.of(request.parentTraceContext)
+
+        with tracing.server(names.activity(request.name, version), parent, attributes) as span:
+            response = await self._run(request, token)
+
+            if response.HasField("failureDetails"):
+                span.failed(response.failureDetails)
+
+        return response
+
+    async def _run(self, request: pb.ActivityRequest, token: str) -> pb.ActivityResponse:
         instance_id = request.orchestrationInstance.instanceId
         response = pb.ActivityResponse(instanceId=instance_id, taskId=request.taskId, completionToken=token)
         found = self._host.registry.find_activity(request.name)

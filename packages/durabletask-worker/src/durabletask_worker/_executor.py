@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
+from durabletask_client.entities import EntityInstanceId
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import names
+from durabletask_protos.tracing.emission import Ending, emitter
+from durabletask_protos.tracing.spans import operation_attributes
 
 from durabletask_worker._activities import Activities
 from durabletask_worker._orchestrations import Orchestrations
 from durabletask_worker._threads import Threads, is_cancellation
 from durabletask_worker.concurrency import ConcurrencyOptions
-from durabletask_worker.execution.entity_batch import run_batch
+from durabletask_worker.execution.entity_batch import RequestedOperation, run_batch
 from durabletask_worker.execution.host import Host
 from durabletask_worker.middleware import Middleware, Pipeline
 from durabletask_worker.versioning import VersioningOptions
@@ -73,7 +78,7 @@ class Executor:
             ValueError: There are others than operations of entities in the request.
         """
         result = await run_batch(
-            self._host, request, self._threads.run, around=self._around, interrupts=is_cancellation
+            self._host, request, self._threads.run, around=self._around, spans=_span, interrupts=is_cancellation
         )
         result.completionToken = token
 
@@ -83,3 +88,20 @@ class Executor:
         """Start nothing more, and do not wait for threads that run."""
         self._threads.close()
         await self.orchestrations.close()
+
+
+@contextmanager
+def _span(entity_id: EntityInstanceId, operation: RequestedOperation) -> Iterator[Ending | None]:
+    """The span of an operation, if there are to be spans."""
+    tracing = emitter()
+
+    if tracing is None:
+        yield None
+
+        return
+
+    id_ = str(entity_id)
+    attributes = operation_attributes(id_, operation.name)
+
+    with tracing.server(names.entity(id_, operation.name), operation.trace, attributes) as span:
+        yield span

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import OrchestrationTrace
 
 from durabletask_worker.execution.replay import Execution
 
@@ -28,6 +29,8 @@ class LiveExecution(NamedTuple):
     """Where in that history its last turn begins."""
     turn_time: tuple[int, int]
     """The time of the event which that turn begins with. No other turn has the same."""
+    trace: OrchestrationTrace | None
+    """Follows it for its spans; None when no tracer provider was set as it came into memory."""
 
     def has_seen(self, past_events: Sequence[pb.HistoryEvent]) -> bool:
         """Whether a whole history is the one it has seen: that its last answer was committed, and nobody else's after it."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import OrchestrationTrace, Span
+from durabletask_protos.tracing.emission import emitter
 
 from durabletask_worker._failures import wire_failure
 from durabletask_worker._live import LiveExecution, LiveExecutions, time_of
@@ -17,7 +20,7 @@ from durabletask_worker.execution.host import Host
 from durabletask_worker.execution.replay import Execution
 from durabletask_worker.versioning import VersionFailureStrategy, VersioningOptions, VersionMatchStrategy
 
-__all__ = ["Orchestrations", "RejectedError"]
+__all__ = ["Answered", "Orchestrations", "RejectedError"]
 
 _LEFT_OUT = "x-durabletask-past-events"
 """The property of a turn that says how many past events our server has left out, as this worker should have seen them."""
@@ -27,10 +30,18 @@ class RejectedError(Exception):
     """The worker does not take this orchestration, which is to be given back."""
 
 
-class _Outcome(NamedTuple):
+class Answered(NamedTuple):
     """What a turn came to."""
 
     response: pb.OrchestratorResponse
+    spans: Sequence[Span] = ()
+    """To be made once the answer is delivered."""
+
+
+class _Outcome(NamedTuple):
+    """What a turn came to, on the thread."""
+
+    answered: Answered
     live: LiveExecution | None
     """The orchestration, if it goes on and may stay in memory."""
 
@@ -81,7 +92,7 @@ class Orchestrations:
         request: pb.OrchestratorRequest,
         fetch: Callable[[pb.OrchestratorRequest], Awaitable[Sequence[pb.HistoryEvent]]],
         token: str,
-    ) -> pb.OrchestratorResponse:
+    ) -> Answered:
         """Run a turn.
 
         Args:
@@ -110,7 +121,9 @@ class Orchestrations:
             if live is None or live.events != int(request.properties[_LEFT_OUT].number_value):
                 self._drop(live)
 
-                return pb.OrchestratorResponse(instanceId=instance_id, completionToken=token, requiresHistory=True)
+                return Answered(
+                    pb.OrchestratorResponse(instanceId=instance_id, completionToken=token, requiresHistory=True)
+                )
         else:
             try:
                 past = await fetch(request) if request.requiresHistoryStreaming else request.pastEvents
@@ -126,14 +139,16 @@ class Orchestrations:
         if live is None:
             self.replays += bool(past)
             execution = Execution(self._host, instance_id=instance_id, execution_id=execution_id)
+            trace = _trace(instance_id, execution_id)
         else:
             execution = live.execution
+            trace = live.trace
 
         unseen, begun_at = (past, len(past)) if live is None else ((), live.events)
-        work = partial(self._advance, execution, unseen, begun_at, request, token)
+        work = partial(self._advance, execution, trace, unseen, begun_at, request, token)
 
         try:
-            response, next_live = await self._thread.run(_Named("orchestration", instance_id), work)
+            answered, next_live = await self._thread.run(_Named("orchestration", instance_id), work)
         except TurnTimeoutError:
             # Its code is still at it, with nobody to stop it.
             raise
@@ -146,7 +161,7 @@ class Orchestrations:
             for dropped in self._live.put(next_live):
                 self._drop(dropped)
 
-        return response
+        return answered
 
     def forget(self, instance_id: str) -> None:
         """Let go of an orchestration, whose last answer did not count."""
@@ -171,6 +186,7 @@ class Orchestrations:
     def _advance(
         self,
         execution: Execution,
+        trace: OrchestrationTrace | None,
         past_events: Sequence[pb.HistoryEvent],
         begun_at: int,
         request: pb.OrchestratorRequest,
@@ -180,12 +196,18 @@ class Orchestrations:
         response = self._answer(execution, past_events, request)
         response.completionToken = token
 
-        if request.HasField("orchestrationTraceContext"):
-            response.orchestrationTraceContext.CopyFrom(request.orchestrationTraceContext)
+        if trace is not None:
+            answered = Answered(response, self._spans(trace, past_events, request, response))
+        else:
+            # Another worker may make the spans.
+            if request.HasField("orchestrationTraceContext"):
+                response.orchestrationTraceContext.CopyFrom(request.orchestrationTraceContext)
+
+            answered = Answered(response)
 
         if self._limit and new_events and not _is_at_its_end(response):
             return _Outcome(
-                response,
+                answered,
                 LiveExecution(
                     instance_id=request.instanceId,
                     execution=execution,
@@ -193,13 +215,14 @@ class Orchestrations:
                     events=begun_at + len(new_events) + _confirmations(response),
                     turn_at=begun_at,
                     turn_time=time_of(new_events[0]),
+                    trace=trace,
                 ),
             )
 
         # As a job of its own: code that blocks while it unwinds does not hold up the answer.
         self._close(execution, request.instanceId)
 
-        return _Outcome(response, None)
+        return _Outcome(answered, None)
 
     def _answer(
         self, execution: Execution, past_events: Sequence[pb.HistoryEvent], request: pb.OrchestratorRequest
@@ -218,6 +241,25 @@ class Orchestrations:
             self._logger.exception("the turn of orchestration %r cannot be answered", request.instanceId)
 
             return _failed(request.instanceId, wire_failure(self._host, error))
+
+    def _spans(
+        self,
+        trace: OrchestrationTrace,
+        past_events: Iterable[pb.HistoryEvent],
+        request: pb.OrchestratorRequest,
+        response: pb.OrchestratorResponse,
+    ) -> Sequence[Span]:
+        """Have contexts travel with an answer. Returns the spans that end with it."""
+        try:
+            trace.begin(request.orchestrationTraceContext)
+            trace.follow(past_events)
+
+            return [*trace.follow(request.newEvents), *trace.answer(response, time.time_ns())]
+        except Exception:
+            # Without them rather than not at all.
+            self._logger.exception("the spans of orchestration %r cannot be made", request.instanceId)
+
+            return ()
 
     def _version_refused(self, events: Iterable[pb.HistoryEvent], instance_id: str) -> pb.OrchestratorResponse | None:
         """The answer to an orchestration that the worker does not take. One that goes on in memory has been taken."""
@@ -250,6 +292,15 @@ class _Named:
 
     def __str__(self) -> str:
         return f"{self._kind} {self._id!r}"
+
+
+def _trace(instance_id: str, execution_id: str | None) -> OrchestrationTrace | None:
+    tracing = emitter()
+
+    if tracing is None:
+        return None
+
+    return OrchestrationTrace(instance_id, execution_id or "", is_sampled=tracing.is_sampled)
 
 
 def _failed(instance_id: str, failure: pb.TaskFailureDetails) -> pb.OrchestratorResponse:

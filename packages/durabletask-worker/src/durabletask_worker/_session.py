@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, TypeAlias
 
 import grpc
 from durabletask_client.backoff import Backoff
 from durabletask_client.channel import Metadata
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import Span
+from durabletask_protos.tracing.emission import emit
 
 from durabletask_worker._executor import Executor
 from durabletask_worker._hub import Answer, Hub, Kind
@@ -25,6 +27,8 @@ from durabletask_worker.statistics import WorkerStatistics
 
 _PATIENCE_LEFT = 0.9
 """Which share of the patience with a silent server is left when a sign of life renews it."""
+_Answered: TypeAlias = tuple[Answer, Sequence[Span]]
+
 _UNWIND_TIMEOUT = 1.0
 """Seconds that cancelled activities get to unwind."""
 
@@ -202,8 +206,10 @@ class Session:
 
     async def _process(self, hub: Hub, executor: Executor, held: _Held, item: pb.WorkItem) -> None:
         try:
-            await hub.complete(await self._answer(hub, executor, held, item))
+            answer, spans = await self._answer(hub, executor, held, item)
+            await hub.complete(answer)
             self._completed += 1
+            emit(spans)
 
             return
         except RejectedError as error:
@@ -223,19 +229,20 @@ class Session:
 
         await self._abandon(hub, held)
 
-    async def _answer(self, hub: Hub, executor: Executor, held: _Held, item: pb.WorkItem) -> Answer:
+    async def _answer(self, hub: Hub, executor: Executor, held: _Held, item: pb.WorkItem) -> _Answered:
+        """The answer, and the spans to make once it is delivered."""
         match held.kind:
             case Kind.TURN:
                 return await executor.orchestrations.turn(item.orchestratorRequest, hub.history, held.token)
             case Kind.ACTIVITY:
                 async with self._activity_slots:
-                    return await executor.activities.run(item.activityRequest, held.token)
+                    return await executor.activities.run(item.activityRequest, held.token), ()
             case Kind.ENTITY:
                 async with self._entity_slots:
-                    return await executor.entity(item.entityRequest, held.token)
+                    return await executor.entity(item.entityRequest, held.token), ()
             case Kind.ENTITY_V2:
                 async with self._entity_slots:
-                    return await executor.entity(item.entityRequestV2, held.token)
+                    return await executor.entity(item.entityRequestV2, held.token), ()
 
     async def _abandon(self, hub: Hub, held: _Held) -> None:
         self._abandoned += 1

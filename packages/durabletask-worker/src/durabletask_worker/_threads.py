@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import NamedTuple, TypeVar
 
 __all__ = ["THREAD_NAME", "Threads", "is_cancellation"]
@@ -50,7 +51,8 @@ class Threads:
             except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
                 return _Raised(error)
 
-        result = await asyncio.get_running_loop().run_in_executor(self._pool, attempt)
+        # With the caller's context variables, which a trace or a log of the user's may depend on.
+        result = await asyncio.get_running_loop().run_in_executor(self._pool, copy_context().run, attempt)
 
         if isinstance(result, _Raised):
             try:

@@ -15,6 +15,7 @@ from typing import Any
 
 from durabletask_client.connection import ConnectionSettings
 from durabletask_client.errors import InvalidRequestError
+from durabletask_protos.tracing.export import ExportError, export_spans
 
 from durabletask_worker import _reload
 from durabletask_worker._loading import TargetError, load
@@ -94,7 +95,8 @@ def _add_run(subparsers: Any) -> None:
         help="host what a module registers",
         description=(
             "Host what a module registers, until SIGTERM or SIGINT; then drain. A second signal does not wait for what runs. "
-            "The current directory is where modules are looked for first."
+            "The current directory is where modules are looked for first. Spans are exported as OpenTelemetry's OTEL_* variables say, "
+            "unless the module has set a tracer provider."
         ),
     )
     parser.add_argument(
@@ -154,7 +156,8 @@ def _run(options: argparse.Namespace) -> int:
 
     try:
         worker = _worker(options)
-    except (TargetError, _UsageError, InvalidRequestError, ValueError) as error:
+        export_spans(os.environ, "durabletask-worker", 'run pip install "durabletask-worker[telemetry]"')
+    except (ExportError, TargetError, _UsageError, InvalidRequestError, ValueError) as error:
         print(f"durabletask-worker: {error}", file=sys.stderr)  # noqa: T201 - a message for the one at the terminal
 
         return 2

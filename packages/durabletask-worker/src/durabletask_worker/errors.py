@@ -76,8 +76,7 @@ class ActivityNotRegisteredError(_NotRegisteredError):
 class EntityTaskNotFoundError(DurableTaskWorkerError):
     """A worker does not have an entity, or the entity does not have an operation. That operation fails, as `EntityTaskNotFound`.
 
-    Args:
-        message: What is missing, and what there is instead.
+    The message says what is missing, and what there is instead.
     """
 
     @property
@@ -89,8 +88,7 @@ class EntityTaskNotFoundError(DurableTaskWorkerError):
 class EntityStateError(DurableTaskWorkerError):
     """An entity's class cannot be had: it has no state yet and the class no defaults, or its state is of another type.
 
-    Args:
-        message: What is wrong, and what to do instead.
+    The message says what is wrong, and what to do instead.
     """
 
 

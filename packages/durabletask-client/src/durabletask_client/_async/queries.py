@@ -28,6 +28,13 @@ class AsyncQueryMethods(AsyncCaller):
         """
         return await self._run(self._requests.history(instance_id))
 
+    async def export_orchestration_history(self, instance_id: str) -> str:
+        """Read what happened to an orchestration, as JSON (`StreamInstanceHistory`).
+
+        Arguments, result and errors are those of `TaskHubGrpcClient.export_orchestration_history`.
+        """
+        return await self._run(self._requests.exported(instance_id))
+
     def stream_orchestration_history(self, instance_id: str) -> AsyncIterator[HistoryEvent]:
         """Read what happened to an orchestration, as fast as it is asked for: the whole is never in memory
         (`StreamInstanceHistory`).

@@ -19,6 +19,7 @@ from durabletask_client.connection import ConnectionSettings
 from durabletask_client.errors import ClientClosedError
 from durabletask_client.options import CallOptions
 from durabletask_client.requests import Requests
+from durabletask_client.tracing import spanning
 
 __all__ = ["AsyncCaller", "AsyncTransport"]
 
@@ -210,9 +211,10 @@ class AsyncCaller:
         return other
 
     async def _run(self, call: Call[Response, Result], timeout: float | None = None) -> Result:  # noqa: ASYNC109
-        return await self._transport.run(
-            call, self._options, timeout if call.repeat is Repeat.UNTIL_TIMEOUT else self._options.timeout
-        )
+        with spanning(call):
+            return await self._transport.run(
+                call, self._options, timeout if call.repeat is Repeat.UNTIL_TIMEOUT else self._options.timeout
+            )
 
     def _stream(self, call: Call[list[Response], list[Item]]) -> AsyncIterator[Item]:
         return self._transport.stream(call, self._options, self._options.timeout)

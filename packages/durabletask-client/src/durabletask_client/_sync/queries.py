@@ -35,6 +35,21 @@ class QueryMethods(Caller):
         """
         return self._run(self._requests.history(instance_id))
 
+    def export_orchestration_history(self, instance_id: str) -> str:
+        """Read what happened to an orchestration, as JSON that `durabletask_protos.history_json.load` reads back without loss, and that
+        `durabletask_embedded.replay` runs against code (`StreamInstanceHistory`).
+
+        Args:
+            instance_id: The orchestration.
+
+        Returns:
+            The history of its current generation, with payloads as they are stored: what a codec has encrypted stays so.
+
+        Raises:
+            OrchestrationNotFoundError: There is no such orchestration; some engines give an empty history instead.
+        """
+        return self._run(self._requests.exported(instance_id))
+
     def stream_orchestration_history(self, instance_id: str) -> Iterator[HistoryEvent]:
         """Read what happened to an orchestration, as fast as it is asked for: the whole is never in memory
         (`StreamInstanceHistory`).

@@ -18,6 +18,7 @@ from durabletask_client.connection import ConnectionSettings
 from durabletask_client.errors import ClientClosedError
 from durabletask_client.options import CallOptions
 from durabletask_client.requests import Requests
+from durabletask_client.tracing import spanning
 
 __all__ = ["Caller", "Transport"]
 
@@ -183,9 +184,10 @@ class Caller:
         return other
 
     def _run(self, call: Call[Response, Result], timeout: float | None = None) -> Result:
-        return self._transport.run(
-            call, self._options, timeout if call.repeat is Repeat.UNTIL_TIMEOUT else self._options.timeout
-        )
+        with spanning(call):
+            return self._transport.run(
+                call, self._options, timeout if call.repeat is Repeat.UNTIL_TIMEOUT else self._options.timeout
+            )
 
     def _stream(self, call: Call[list[Response], list[Item]]) -> Iterator[Item]:
         return self._transport.stream(call, self._options, self._options.timeout)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.history_json import dump
 
 from durabletask_client import _arguments as arguments
 from durabletask_client.calls import MUST_EXIST, Batch, Call, Repeat
@@ -21,6 +23,8 @@ from durabletask_client.requests.factory import RequestFactory
 
 __all__ = ["QueryRequests"]
 
+R = TypeVar("R")
+
 
 class QueryRequests(RequestFactory):
     """Makes the calls about many orchestrations."""
@@ -29,10 +33,19 @@ class QueryRequests(RequestFactory):
 
     def history(self, instance_id: str) -> Call[list[pb.HistoryChunk], list[HistoryEvent]]:
         """`StreamInstanceHistory`; gives all events, oldest first."""
+        return self._history(instance_id, lambda events: [HistoryEvent.from_proto(event) for event in events])
+
+    def exported(self, instance_id: str) -> Call[list[pb.HistoryChunk], str]:
+        """`StreamInstanceHistory`; gives all events as JSON."""
+        return self._history(instance_id, lambda events: dump(instance_id, events))
+
+    def _history(
+        self, instance_id: str, read: Callable[[Iterable[pb.HistoryEvent]], R]
+    ) -> Call[list[pb.HistoryChunk], R]:
         return Call(
             rpc="StreamInstanceHistory",
             request=pb.StreamInstanceHistoryRequest(instanceId=arguments.text("instance_id", instance_id)),
-            read=lambda chunks: [HistoryEvent.from_proto(event) for chunk in chunks for event in chunk.events],
+            read=lambda chunks: read(event for chunk in chunks for event in chunk.events),
             is_stream=True,
             repeat=Repeat.BRIEFLY,
             instance_id=instance_id,

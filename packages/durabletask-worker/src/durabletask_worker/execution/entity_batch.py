@@ -5,16 +5,19 @@ Operations run one after the other, each on the state that the one before left. 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from uuid import uuid4
 
 from durabletask_client.entities import EntityInstanceId
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import TraceContext
+from durabletask_protos.tracing.contexts import operation_context
 from google.protobuf.wrappers_pb2 import StringValue
 
 from durabletask_worker._entity_definition import EntityDefinition, Operation
@@ -24,7 +27,16 @@ from durabletask_worker.errors import EntityTaskNotFoundError
 from durabletask_worker.execution.host import Host
 from durabletask_worker.execution.operation import OperationState
 
-__all__ = ["Around", "Proceed", "RequestedOperation", "RunSync", "requested_operations", "run_batch"]
+__all__ = [
+    "Around",
+    "OperationSpan",
+    "Proceed",
+    "RequestedOperation",
+    "RunSync",
+    "Spans",
+    "requested_operations",
+    "run_batch",
+]
 
 Proceed: TypeAlias = "Callable[[], Awaitable[object]]"
 """Carries out an operation; waiting for it gives the operation's result or raises what it raised."""
@@ -34,6 +46,22 @@ Around: TypeAlias = "Callable[[EntityContext, Proceed], Awaitable[object]]"
 
 RunSync: TypeAlias = "Callable[[Callable[[], Any]], Awaitable[Any]]"
 """Runs a plain function where it may block, and gives what it returns or raises what it raises."""
+
+
+class OperationSpan(Protocol):
+    """The span in which an operation runs."""
+
+    @property
+    def context(self) -> TraceContext:
+        """Its place, which goes along with what the operation sends."""
+        ...
+
+    def failed(self, failure: pb.TaskFailureDetails) -> None:
+        """It failed."""
+
+
+Spans: TypeAlias = "Callable[[EntityInstanceId, RequestedOperation], AbstractContextManager[OperationSpan | None]]"
+"""Makes the span of an operation, for as long as the context lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +76,8 @@ class RequestedOperation:
     """The payload of the input; None for none."""
     caller: pb.OrchestrationInstance | None
     """The orchestration that waits for the result; None for a signal, and where the form does not say."""
+    trace: TraceContext | None
+    """The span of who asked for it; None if there is none, or the engine does not say."""
 
 
 def requested_operations(request: pb.EntityBatchRequest | pb.EntityRequest) -> list[RequestedOperation]:
@@ -71,6 +101,7 @@ def requested_operations(request: pb.EntityBatchRequest | pb.EntityRequest) -> l
             request_id=each.requestId,
             input=each.input.value if each.HasField("input") else None,
             caller=None,
+            trace=TraceContext.of(each.traceContext),
         )
         for each in request.operations
     ]
@@ -82,6 +113,7 @@ async def run_batch(
     run_sync: RunSync,
     *,
     around: Around | None = None,
+    spans: Spans = lambda _id, _operation: nullcontext(),
     interrupts: Callable[[BaseException], bool] = lambda error: not isinstance(error, Exception),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     new_id: Callable[[], str] = lambda: uuid4().hex,
@@ -93,6 +125,7 @@ async def run_batch(
         request: The batch, in either form.
         run_sync: Runs operations that are plain functions.
         around: Wraps each operation; None for nothing.
+        spans: Makes the span of each operation.
         interrupts: Whether an exception is no failure of the operation, but ends the batch: a cancellation from outside, say.
         now: The clock; aware, in UTC.
         new_id: Makes ids of orchestrations that operations start.
@@ -123,21 +156,32 @@ async def run_batch(
         context, result = EntityContext(running), answer.results.add()
         started_at = now()
 
-        try:
-            proceed = partial(_perform, definition, running, context, requested.input, run_sync)
-            value = await (proceed() if around is None else around(context, proceed))
-            result.success.CopyFrom(pb.OperationResultSuccess(result=running.payload(value)))
-        except BaseException as error:
-            if interrupts(error):
-                raise
+        with spans(entity_id, requested) as span:
+            try:
+                proceed = partial(_perform, definition, running, context, requested.input, run_sync)
+                value = await (proceed() if around is None else around(context, proceed))
+                result.success.CopyFrom(pb.OperationResultSuccess(result=running.payload(value)))
+            except BaseException as error:
+                if interrupts(error):
+                    raise
 
-            _log(host, running, error)
-            result.failure.failureDetails.CopyFrom(
-                error.details.to_proto() if isinstance(error, EntityTaskNotFoundError) else wire_failure(host, error)
-            )
-        else:
-            state = running.state
-            answer.actions.extend(running.actions)
+                _log(host, running, error)
+                failure = (
+                    error.details.to_proto()
+                    if isinstance(error, EntityTaskNotFoundError)
+                    else wire_failure(host, error)
+                )
+                result.failure.failureDetails.CopyFrom(failure)
+
+                if span is not None:
+                    span.failed(failure)
+            else:
+                state = running.state
+
+                if span is not None:
+                    _travel(span.context, running.actions)
+
+                answer.actions.extend(running.actions)
 
         ended = result.success if result.HasField("success") else result.failure
         ended.startTimeUtc.FromDatetime(started_at)
@@ -155,6 +199,14 @@ async def run_batch(
     return answer
 
 
+def _travel(context: TraceContext, actions: Sequence[pb.OperationAction]) -> None:
+    for action in actions:
+        if action.HasField("sendSignal"):
+            context.write(action.sendSignal.parentTraceContext)
+        else:
+            context.write(action.startNewOrchestration.parentTraceContext)
+
+
 def _from_event(event: pb.HistoryEvent) -> RequestedOperation:
     kind = event.WhichOneof("eventType")
 
@@ -162,7 +214,11 @@ def _from_event(event: pb.HistoryEvent) -> RequestedOperation:
         signal = event.entityOperationSignaled
 
         return RequestedOperation(
-            name=signal.operation, request_id=signal.requestId, input=_text(signal, "input"), caller=None
+            name=signal.operation,
+            request_id=signal.requestId,
+            input=_text(signal, "input"),
+            caller=None,
+            trace=operation_context(signal),
         )
 
     if kind == "entityOperationCalled":
@@ -177,6 +233,7 @@ def _from_event(event: pb.HistoryEvent) -> RequestedOperation:
                 instanceId=call.parentInstanceId.value,
                 executionId=None if execution_id is None else StringValue(value=execution_id),
             ),
+            trace=operation_context(call),
         )
 
     raise ValueError(f"there is a {kind} among the operations of an entity; the batch cannot be answered")

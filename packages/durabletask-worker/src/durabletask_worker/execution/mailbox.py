@@ -82,13 +82,14 @@ class Mailbox:
 
     def deliver(self, event: pb.HistoryEvent) -> None:
         """Give an event to who has listened longest, or keep it."""
-        key = event.eventRaised.name.casefold()
+        raised = event.eventRaised
+        key = raised.name.casefold()
         listeners = self._listeners.get(key)
 
         if listeners:
             task = next(iter(listeners))
             self.stop_listening(task)
-            task.receive(event.eventRaised)
+            task.receive(raised)
         else:
             # A copy: the event itself would keep the whole message in memory that it came with.
             kept = pb.HistoryEvent()

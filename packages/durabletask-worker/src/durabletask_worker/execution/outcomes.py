@@ -8,7 +8,7 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 
 from durabletask_worker.execution.state import State
 
-__all__ = ["OUTCOMES"]
+__all__ = ["CONFIRMATIONS", "OUTCOMES"]
 
 
 def _confirmed(state: State, event: pb.HistoryEvent) -> None:
@@ -100,3 +100,6 @@ OUTCOMES: Mapping[str | None, Callable[[State, pb.HistoryEvent], None]] = {
     "entityUnlockSent": _confirmed,
 }
 """What each kind of event does to the state. Code that can go on then is ready, and has not run yet."""
+
+CONFIRMATIONS = frozenset(kind for kind, tell in OUTCOMES.items() if tell is _confirmed)
+"""What records that code did something."""

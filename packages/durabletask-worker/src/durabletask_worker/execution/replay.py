@@ -14,10 +14,10 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_worker._failures import wire_failure
 from durabletask_worker.context import OrchestrationContext
 from durabletask_worker.errors import NonDeterminismError
-from durabletask_worker.execution.actions import CreateTimer
+from durabletask_worker.execution.actions import Action, CreateTimer
 from durabletask_worker.execution.completion import FRAMEWORK_ID, Completion
 from durabletask_worker.execution.host import Host
-from durabletask_worker.execution.outcomes import OUTCOMES
+from durabletask_worker.execution.outcomes import CONFIRMATIONS, OUTCOMES
 from durabletask_worker.execution.state import State
 
 __all__ = ["Execution", "replay"]
@@ -38,6 +38,10 @@ class Execution:
 
     def __init__(self, host: Host, *, instance_id: str, execution_id: str | None = None, traces: bool = False) -> None:
         self._host = host
+        self.departure: NonDeterminismError | None = None
+        """Why the last answer is a failure, if the code did not do what its history says."""
+        self.asked: list[Action] = []
+        """What the last answer asks for, beside the end of the orchestration."""
         self._state = State(instance_id, execution_id, host, traces=traces)
         self._function: Callable[..., Any] | None = None
         self._held: list[pb.HistoryEvent] = []
@@ -48,6 +52,10 @@ class Execution:
     def is_complete(self) -> bool:
         """Whether there is nothing left to do: the last answer ended the orchestration, or its generation."""
         return self._completion is not None
+
+    def line_of(self, step: int) -> str | None:
+        """Where in the code an action was done that no event has confirmed, as `file:line`; None if nobody kept it. See `traces`."""
+        return self._state.schedule.line_of(step)
 
     def advance(
         self, past_events: Sequence[pb.HistoryEvent], new_events: Iterable[pb.HistoryEvent]
@@ -78,7 +86,8 @@ class Execution:
             if state.fibers.main is None and self._completion is None:
                 raise NonDeterminismError(f"the history of {state.instance_id!r} does not begin with ExecutionStarted")
         except NonDeterminismError as error:
-            self._fail(self._located(error, past_events))
+            self.departure = self._located(error, past_events)
+            self._fail(self.departure)
         finally:
             state.end_turn()
 
@@ -126,21 +135,24 @@ class Execution:
 
     def _apply(self, events: Iterable[pb.HistoryEvent]) -> None:
         state, fibers, handlers = self._state, self._state.fibers, self._handlers
+        outcome_of, ready, run = OUTCOMES.get, fibers.ready, fibers.run
 
         for event in events:
             kind = event.WhichOneof("eventType")
 
             if self._completion is not None:
-                # It is over; but unread external events may go on to the next generation.
+                # It is over; but unread external events may go on to the next generation, and what the history has must have been done.
                 if kind == "eventRaised":
                     state.mailbox.deliver(event)
+                elif state.is_replaying and self._completion.counts and kind in CONFIRMATIONS:
+                    OUTCOMES[kind](state, event)
             elif state.is_suspended and kind not in _NOT_HELD:
                 self._held.append(event)
-            elif (tell := OUTCOMES.get(kind)) is not None:
+            elif (tell := outcome_of(kind)) is not None:
                 tell(state, event)
 
-                if fibers.ready:
-                    self._run(fibers.run)
+                if ready:
+                    self._run(run)
             elif kind in handlers:
                 handlers[kind](self, event)
             else:
@@ -211,23 +223,31 @@ class Execution:
 
         self._has_sent = not state.is_suspended
 
+        self.asked = self._take_asked()
+
+        for action in self.asked:
+            action.write(response.actions.add())
+
         if completion is None:
-            # What was decided is recorded even so: the code has acted on it.
-            for action in state.schedule.take_patches() if state.is_suspended else state.schedule.unconfirmed:
-                action.write(response.actions.add())
-
             return response
-
-        if completion.keeps_actions:
-            for action in state.schedule.unconfirmed:
-                # Nobody is left for whom a timer could fire.
-                if not isinstance(action, CreateTimer):
-                    action.write(response.actions.add())
 
         last = response.actions.add(id=state.schedule.next_id() if completion.counts else FRAMEWORK_ID)
         completion.write(last, state.mailbox.unread())
 
         return response
+
+    def _take_asked(self) -> list[Action]:
+        state, completion = self._state, self._completion
+
+        if completion is None:
+            # What was decided is recorded even while it is suspended: the code has acted on it.
+            return state.schedule.take_patches() if state.is_suspended else state.schedule.unconfirmed
+
+        if not completion.keeps_actions:
+            return []
+
+        # Nobody is left for whom a timer could fire.
+        return [action for action in state.schedule.unconfirmed if not isinstance(action, CreateTimer)]
 
     def _on_started(self, event: pb.HistoryEvent) -> None:
         host, state, started = self._host, self._state, event.executionStarted

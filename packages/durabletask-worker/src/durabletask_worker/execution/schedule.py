@@ -18,7 +18,7 @@ from durabletask_worker.execution.actions import (
     SendEvent,
     Terminate,
 )
-from durabletask_worker.execution.determinism import Place, departure, here
+from durabletask_worker.execution.determinism import Place, departure, here, line_of
 from durabletask_worker.execution.tasks import OpenTask
 from durabletask_worker.retry import RetryAttempt, RetryPolicy
 
@@ -100,6 +100,10 @@ class Schedule:
     def is_next_recorded(self) -> bool:
         """Whether the history has the next action, so that nobody will read what is in it."""
         return self._last_id < self.recorded
+
+    def line_of(self, action_id: int) -> str | None:
+        """Where in the code an action was done, as `file:line`; None if nobody asked for it to be kept."""
+        return line_of(self._places.get(action_id))
 
     def next_id(self) -> int:
         """The number of the next action."""
