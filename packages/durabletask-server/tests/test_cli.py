@@ -16,6 +16,7 @@ from pathlib import Path
 import grpc
 import pytest
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.history_json import load
 from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
 
 SERVER = [sys.executable, "-m", "durabletask_server"]
@@ -25,7 +26,10 @@ SERVER = [sys.executable, "-m", "durabletask_server"]
 def running(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
     """A server that listens: its process, its address, and what it has logged so far."""
     process = subprocess.Popen(
-        [*SERVER, *arguments], stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        [*SERVER, "--log-format", "human", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
     )
     assert process.stderr is not None
     log: list[str] = []
@@ -195,3 +199,42 @@ def test_help_names_every_option() -> None:
 
     for flag in ("--host", "--port", "--db", "--grace", "--commit-batch-limit", "--log-level", "--version"):
         assert flag in done.stdout
+
+
+def history(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*SERVER, "history", *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_history_is_exported(tmp_path: Path) -> None:
+    db, file = str(tmp_path / "hub.sqlite3"), tmp_path / "i.json"
+
+    with running("--port", "0", "--db", db) as (_, address, _log), grpc.insecure_channel(address) as channel:
+        stub = TaskHubSidecarServiceStub(channel)
+        stub.StartInstance(pb.CreateInstanceRequest(instanceId="i", name="waits"))
+        stub.TerminateInstance(pb.TerminateRequest(instanceId="i"))
+        stub.WaitForInstanceCompletion(pb.GetInstanceRequest(instanceId="i"), timeout=30)
+        events = tuple(
+            event
+            for chunk in stub.StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId="i"))
+            for event in chunk.events
+        )
+        done = history("i", "--server", address)
+        assert done.returncode == 0, done.stderr
+        assert load(done.stdout).events == events
+        assert events[-1].executionCompleted.orchestrationStatus == pb.ORCHESTRATION_STATUS_TERMINATED
+
+        assert history("x", "--server", address).stderr == (
+            "durabletask-server history: no orchestration instance has the id 'x' (NOT_FOUND)\n"
+        )
+        assert "in use" in history("i", "--db", db).stderr
+
+    assert history("i", "--db", db, "-o", str(file)).returncode == 0
+    assert file.read_text("utf-8") == done.stdout
+    nowhere = history("i", "--db", db, "-o", str(tmp_path / "no" / "i.json"))
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (1, 1)
+    assert "no/i.json: No such file or directory" in nowhere.stderr
+    missing = history("i", "--db", db, "--taskhub", "other")
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        "durabletask-server history: no orchestration instance has the id 'i' in task hub 'other'\n",
+    )

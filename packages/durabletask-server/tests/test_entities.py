@@ -14,13 +14,11 @@ import pytest
 from durabletask_backend.memory import MemoryBackend
 from durabletask_backend.values import EntityLock
 from durabletask_protos import orchestrator_service_pb2 as pb
-from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
 from durabletask_server.engine import locks
-from durabletask_server.service.sidecar import SERVER_OPTIONS, attach
 from durabletask_server.service.workitems import BATCH_ENTITIES
 from durabletask_server.settings import Settings
 from durabletask_server.taskhub import DEFAULT_HUB, TaskHubWorker
-from durabletask_server.testing import ManualClock
+from durabletask_server.testing import ManualClock, serving
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
@@ -41,19 +39,9 @@ class Sidecar:
 @pytest.fixture
 async def sidecar() -> AsyncIterator[Sidecar]:
     clock = ManualClock()
-    hub = TaskHubWorker(MemoryBackend(), clock=clock, settings=Settings(poison_limit=3))
-    await hub.start()
-    server = grpc.aio.server(options=SERVER_OPTIONS)
-    attach(server, hub)
-    port = server.add_insecure_port("localhost:0")
-    await server.start()
 
-    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
-        yield Sidecar(hub, clock, TaskHubSidecarServiceStub(channel))
-
-    await hub.drain(0)
-    await server.stop(None)
-    await hub.close()
+    async with serving(MemoryBackend(), clock=clock, settings=Settings(poison_limit=3)) as served:
+        yield Sidecar(served.hub, clock, served.stub)
 
 
 @asynccontextmanager

@@ -28,6 +28,8 @@ class Item:
     prefer: int | None = None
     holders: list[int] = field(default_factory=list)
     is_void: bool = False
+    ready_at: float = 0.0
+    out_at: float = 0.0
 
     def hand_out(self, stream: WorkerStream) -> bytes | None:
         if self.is_void:

@@ -41,6 +41,8 @@ class Witness:
     prefer: int | None
     avoid: int | None
     is_void: bool
+    ready_at: float = 0.0
+    out_at: float = 0.0
 
     def hand_out(self, stream: WorkerStream) -> bytes | None:
         self.world.handed_out(self, stream)

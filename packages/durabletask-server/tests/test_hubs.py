@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from durabletask_backend.errors import StorageFailedError
 from durabletask_backend.memory import MemoryBackend
+from durabletask_backend.testing import FaultyBackend
 from durabletask_protos import orchestrator_service_pb2 as pb
-from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
-from durabletask_server.service.sidecar import attach
-from durabletask_server.taskhub import TaskHubWorker
+from durabletask_server.testing import serving
 
 if TYPE_CHECKING:
     from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceAsyncStub
@@ -22,27 +19,10 @@ START = pb.CreateInstanceRequest(instanceId="i", name="orchestrator")
 SCHEDULE = pb.OrchestratorAction(id=0, scheduleTask=pb.ScheduleTaskAction(name="activity"))
 
 
-@asynccontextmanager
-async def serving(backend: MemoryBackend) -> AsyncIterator[TaskHubSidecarServiceAsyncStub]:
-    hub = TaskHubWorker(backend)
-    await hub.start()
-    server = grpc.aio.server()
-    attach(server, hub)
-    port = server.add_insecure_port("localhost:0")
-    await server.start()
-
-    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
-        yield TaskHubSidecarServiceStub(channel)
-
-    await hub.drain(0)
-    await server.stop(None)
-    await hub.close()
-
-
 @pytest.fixture
 async def stub() -> AsyncIterator[TaskHubSidecarServiceAsyncStub]:
-    async with serving(MemoryBackend()) as stub:
-        yield stub
+    async with serving(MemoryBackend()) as served:
+        yield served.stub
 
 
 def of(name: str) -> tuple[tuple[str, str], ...]:
@@ -165,16 +145,13 @@ async def test_deleting_the_default_hub_empties_it(stub: TaskHubSidecarServiceAs
     assert await exists(stub, "default")
 
 
-class Undeletable(MemoryBackend):
-    """Fails to delete a hub."""
-
-    async def delete_hub(self, hub: str) -> bool:
-        raise StorageFailedError("told to fail")
-
-
 @pytest.mark.parametrize("name", ["blue", "default"])
 async def test_a_hub_that_could_not_be_deleted_is_still_there_with_all_that_is_in_it(name: str) -> None:
-    async with serving(Undeletable()) as stub:
+    backend = FaultyBackend()
+    backend.fail("delete_hub")
+
+    async with serving(backend) as served:
+        stub = served.stub
         await create(stub, name)
         await stub.StartInstance(START, metadata=of(name))
         await refused(stub.DeleteTaskHub(pb.DeleteTaskHubRequest(), metadata=of(name)))

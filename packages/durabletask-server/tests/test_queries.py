@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,13 @@ import grpc
 import pytest
 from durabletask_backend.contract import Backend
 from durabletask_backend.memory import MemoryBackend
-from durabletask_backend.values import Cursor, InstanceFilter, InstancePage, QueryOrder
+from durabletask_backend.testing import OneByOneBackend
+from durabletask_backend.values import Cursor, QueryOrder
 from durabletask_protos import orchestrator_service_pb2 as pb
-from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
 from durabletask_server.engine import lifecycle
 from durabletask_server.service.records import page_token
-from durabletask_server.service.sidecar import SERVER_OPTIONS, attach
 from durabletask_server.taskhub import DEFAULT_HUB, TaskHubWorker
-from durabletask_server.testing import ManualClock
+from durabletask_server.testing import ManualClock, serving
 from durabletask_sqlite import SqliteBackend
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
@@ -56,21 +55,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(backend: Backend, clock: ManualClock | None = None) -> AsyncIterator[Server]:
+async def served(backend: Backend, clock: ManualClock | None = None) -> AsyncIterator[Server]:
     clock = clock or ManualClock()
-    hub = TaskHubWorker(backend, clock=clock)
-    await hub.start()
-    server = grpc.aio.server(options=SERVER_OPTIONS)
-    attach(server, hub)
-    port = server.add_insecure_port("localhost:0")
-    await server.start()
 
-    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
-        yield Server(hub, clock, TaskHubSidecarServiceStub(channel))
-
-    await hub.drain(0)
-    await server.stop(None)
-    await hub.close()
+    async with serving(backend, clock=clock) as found:
+        yield Server(found.hub, clock, found.stub)
 
 
 async def start(server: Server, instance_id: str, **more: object) -> None:
@@ -137,7 +126,7 @@ def answer(item: pb.WorkItem, status: pb.OrchestrationStatus.ValueType) -> pb.Or
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with serving(SqliteBackend(tmp_path / "hub.sqlite3", synchronous="OFF")) as server:
+    async with served(SqliteBackend(tmp_path / "hub.sqlite3", synchronous="OFF")) as server:
         await fill(server)
         yield server
 
@@ -299,7 +288,7 @@ async def test_tokens_hold_while_others_write_and_when_the_server_is_another(tmp
     path = tmp_path / "hub.sqlite3"
     clock = ManualClock()
 
-    async with serving(SqliteBackend(path), clock) as server:
+    async with served(SqliteBackend(path), clock) as server:
         await fill(server)
         by_time = await query(server, maxInstanceCount=2)
         by_id = await query(server, maxInstanceCount=2, instanceIdPrefix=StringValue(value="a/"))
@@ -307,7 +296,7 @@ async def test_tokens_hold_while_others_write_and_when_the_server_is_another(tmp
         await start(server, "a/5-new")
         await server.stub.PurgeInstances(pb.PurgeInstancesRequest(instanceId="a/4"))
 
-    async with serving(SqliteBackend(path), clock) as server:
+    async with served(SqliteBackend(path), clock) as server:
         await terminate(server, "a/7")
         await start(server, "a/0-new")
         rest_by_time = await query(server, by_time.continuationToken.value)
@@ -359,7 +348,7 @@ async def test_a_token_of_another_kind_of_query_names_the_field(server: Server) 
     ],
 )
 async def test_what_is_no_token_names_the_field(token: str) -> None:
-    async with serving(MemoryBackend()) as server:
+    async with served(MemoryBackend()) as server:
         assert (await refused(query(server, token))).startswith("query.continuationToken: is not a token")
         assert (await refused(list_ids(server, token))).startswith("lastInstanceKey: is not a token")
 
@@ -371,7 +360,7 @@ async def test_what_is_no_status_names_the_field(server: Server) -> None:
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 100), (-1, 100), (150, 150), (1_000_000, 1_000)])
 async def test_the_size_of_a_page_has_a_default_and_a_limit(asked: int, given: int) -> None:
-    async with serving(MemoryBackend()) as server:
+    async with served(MemoryBackend()) as server:
         hub = server.hub
         requests = [pb.CreateInstanceRequest(instanceId=f"{number:04}", name="n") for number in range(1_005)]
         now = server.clock.now()
@@ -387,27 +376,8 @@ async def test_the_size_of_a_page_has_a_default_and_a_limit(asked: int, given: i
     assert list(listed.instanceIds) == ["0000"]
 
 
-class OneByOne(MemoryBackend):
-    """Looks at one instance for a page, and gives it if it matches."""
-
-    async def query(
-        self,
-        hub: str,
-        where: InstanceFilter,
-        *,
-        order: QueryOrder = QueryOrder.CREATED,
-        after: Cursor | None = None,
-        limit: int = 100,
-        payloads: bool = False,
-    ) -> InstancePage:
-        page = await super().query(hub, InstanceFilter(), order=order, after=after, limit=1, payloads=payloads)
-        found = await super().query(hub, where, order=order, after=after, limit=1, payloads=payloads)
-
-        return replace(page, instances=tuple(each for each in page.instances if each in found.instances))
-
-
 async def test_a_page_has_something_in_it_as_long_as_that_is_not_too_far() -> None:
-    async with serving(OneByOne()) as server:
+    async with served(OneByOneBackend()) as server:
         for number in range(25):
             await start(server, f"{number:02}")
 

@@ -10,9 +10,7 @@ import grpc
 import pytest
 from durabletask_backend.memory import MemoryBackend
 from durabletask_protos import orchestrator_service_pb2 as pb
-from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
-from durabletask_server.service.sidecar import attach
-from durabletask_server.taskhub import TaskHubWorker
+from durabletask_server.testing import serving
 from google.protobuf.wrappers_pb2 import StringValue
 
 if TYPE_CHECKING:
@@ -94,22 +92,10 @@ class Sidecar:
 
 @pytest.fixture
 async def sidecar() -> AsyncIterator[Sidecar]:
-    hub = TaskHubWorker(MemoryBackend())
-    await hub.start()
-    server = grpc.aio.server()
-    attach(server, hub)
-    port = server.add_insecure_port("localhost:0")
-    await server.start()
-
-    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
-        stub: TaskHubSidecarServiceAsyncStub = TaskHubSidecarServiceStub(channel)
-        stream = stub.GetWorkItems(pb.GetWorkItemsRequest(maxConcurrentEntityWorkItems=1))
-        yield Sidecar(stub, stream)
+    async with serving(MemoryBackend()) as served:
+        stream = served.stub.GetWorkItems(pb.GetWorkItemsRequest(maxConcurrentEntityWorkItems=1))
+        yield Sidecar(served.stub, stream)
         stream.cancel()
-
-    await hub.drain(0)
-    await server.stop(None)
-    await hub.close()
 
 
 async def refused(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:

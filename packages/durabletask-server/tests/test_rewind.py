@@ -9,9 +9,7 @@ import grpc
 import pytest
 from durabletask_backend.memory import MemoryBackend
 from durabletask_protos import orchestrator_service_pb2 as pb
-from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
-from durabletask_server.service.sidecar import attach
-from durabletask_server.taskhub import TaskHubWorker
+from durabletask_server.testing import serving
 from google.protobuf.wrappers_pb2 import StringValue
 
 if TYPE_CHECKING:
@@ -104,21 +102,10 @@ class Worker:
 
 @pytest.fixture
 async def worker() -> AsyncIterator[Worker]:
-    hub = TaskHubWorker(MemoryBackend())
-    await hub.start()
-    server = grpc.aio.server()
-    attach(server, hub)
-    port = server.add_insecure_port("localhost:0")
-    await server.start()
-
-    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
-        double = Worker(TaskHubSidecarServiceStub(channel))
+    async with serving(MemoryBackend()) as served:
+        double = Worker(served.stub)
         yield double
         double.close()
-
-    await hub.drain(0)
-    await server.stop(None)
-    await hub.close()
 
 
 async def refused(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:

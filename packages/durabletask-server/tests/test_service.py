@@ -5,48 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from durabletask_backend.memory import MemoryBackend
 from durabletask_protos import orchestrator_service_pb2 as pb
-from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
-from durabletask_server.service.sidecar import SERVER_OPTIONS, attach
-from durabletask_server.taskhub import TaskHubWorker
+from durabletask_server.testing import Served, serving
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.wrappers_pb2 import StringValue
 
 if TYPE_CHECKING:
-    from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceAsyncStub
-
-
-@dataclass(frozen=True)
-class Sidecar:
-    hub: TaskHubWorker
-    address: str
-    channel: grpc.aio.Channel
-    stub: TaskHubSidecarServiceAsyncStub
+    pass
 
 
 @pytest.fixture
-async def sidecar() -> AsyncIterator[Sidecar]:
-    hub = TaskHubWorker(MemoryBackend())
-    await hub.start()
-    server = grpc.aio.server(options=SERVER_OPTIONS)
-    attach(server, hub)
-    port = server.add_insecure_port("localhost:0")
-    await server.start()
-
-    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
-        stub = TaskHubSidecarServiceStub(channel)
-        yield Sidecar(hub, f"localhost:{port}", channel, stub)
-
-    await hub.drain(0)
-    await server.stop(None)
-    await hub.close()
+async def sidecar() -> AsyncIterator[Served]:
+    async with serving(MemoryBackend()) as served:
+        yield served
 
 
 Call = grpc.aio.UnaryStreamCall[pb.GetWorkItemsRequest, pb.WorkItem]
@@ -64,7 +41,7 @@ async def refused(call: Awaitable[object]) -> grpc.aio.AioRpcError:
 
 
 @asynccontextmanager
-async def work(sidecar: Sidecar, *, orchestrations: int = 0) -> AsyncIterator[Call]:
+async def work(sidecar: Served, *, orchestrations: int = 0) -> AsyncIterator[Call]:
     """A worker's stream, behind its first health ping."""
     stream = sidecar.stub.GetWorkItems(pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=orchestrations))
     first = await stream.read()
@@ -110,13 +87,13 @@ def answered(work_item: pb.WorkItem, result: str = "1") -> pb.ActivityResponse:
     )
 
 
-async def test_an_unknown_instance_is_no_error_to_look_at(sidecar: Sidecar) -> None:
+async def test_an_unknown_instance_is_no_error_to_look_at(sidecar: Served) -> None:
     response = await sidecar.stub.GetInstance(pb.GetInstanceRequest(instanceId="nobody"))
 
     assert not response.exists
 
 
-async def test_events_to_an_unknown_instance_are_refused(sidecar: Sidecar) -> None:
+async def test_events_to_an_unknown_instance_are_refused(sidecar: Served) -> None:
     stub = sidecar.stub
 
     for call in (
@@ -129,7 +106,7 @@ async def test_events_to_an_unknown_instance_are_refused(sidecar: Sidecar) -> No
         assert "nobody" in (error.details() or "")
 
 
-async def test_ending_and_purging_an_unknown_instance_does_nothing(sidecar: Sidecar) -> None:
+async def test_ending_and_purging_an_unknown_instance_does_nothing(sidecar: Served) -> None:
     await sidecar.stub.TerminateInstance(pb.TerminateRequest(instanceId="nobody"))
     response = await sidecar.stub.PurgeInstances(pb.PurgeInstancesRequest(instanceId="nobody"))
 
@@ -137,7 +114,7 @@ async def test_ending_and_purging_an_unknown_instance_does_nothing(sidecar: Side
     assert response.isComplete.value
 
 
-async def test_the_history_of_an_unknown_instance_is_not_found(sidecar: Sidecar) -> None:
+async def test_the_history_of_an_unknown_instance_is_not_found(sidecar: Served) -> None:
     stream = sidecar.stub.StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId="nobody"))
     error = await refused(anext(aiter(stream)))
 
@@ -154,7 +131,7 @@ async def test_the_history_of_an_unknown_instance_is_not_found(sidecar: Sidecar)
     ],
 )
 async def test_a_start_that_cannot_be_names_the_field(
-    sidecar: Sidecar, request_: pb.CreateInstanceRequest, field: str
+    sidecar: Served, request_: pb.CreateInstanceRequest, field: str
 ) -> None:
     error = await refused(sidecar.stub.StartInstance(request_))
 
@@ -162,14 +139,14 @@ async def test_a_start_that_cannot_be_names_the_field(
     assert (error.details() or "").startswith(f"{field}: ")
 
 
-async def test_an_event_without_a_name_names_the_field(sidecar: Sidecar) -> None:
+async def test_an_event_without_a_name_names_the_field(sidecar: Served) -> None:
     error = await refused(sidecar.stub.RaiseEvent(pb.RaiseEventRequest(instanceId="a")))
 
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert (error.details() or "").startswith("name: ")
 
 
-async def test_a_page_token_of_another_kind_names_the_field(sidecar: Sidecar) -> None:
+async def test_a_page_token_of_another_kind_names_the_field(sidecar: Served) -> None:
     query = pb.InstanceQuery(continuationToken=StringValue(value="???"))
     error = await refused(sidecar.stub.QueryInstances(pb.QueryInstancesRequest(query=query)))
 
@@ -177,7 +154,7 @@ async def test_a_page_token_of_another_kind_names_the_field(sidecar: Sidecar) ->
     assert (error.details() or "").startswith("query.continuationToken: ")
 
 
-async def test_bytes_that_are_no_message_name_the_request(sidecar: Sidecar) -> None:
+async def test_bytes_that_are_no_message_name_the_request(sidecar: Served) -> None:
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = sidecar.channel.unary_unary(
         "/TaskHubSidecarService/StartInstance"
     )
@@ -187,7 +164,7 @@ async def test_bytes_that_are_no_message_name_the_request(sidecar: Sidecar) -> N
     assert "CreateInstanceRequest" in (error.details() or "")
 
 
-async def test_a_live_duplicate_is_refused_and_the_same_execution_is_a_retry(sidecar: Sidecar) -> None:
+async def test_a_live_duplicate_is_refused_and_the_same_execution_is_a_retry(sidecar: Served) -> None:
     first = start("twice", executionId=StringValue(value="e1"))
     await sidecar.stub.StartInstance(first)
     again = await sidecar.stub.StartInstance(first)
@@ -198,7 +175,7 @@ async def test_a_live_duplicate_is_refused_and_the_same_execution_is_a_retry(sid
     assert "twice" in (error.details() or "")
 
 
-async def test_another_hub_is_not_found(sidecar: Sidecar) -> None:
+async def test_another_hub_is_not_found(sidecar: Served) -> None:
     error = await refused(
         sidecar.stub.GetInstance(pb.GetInstanceRequest(instanceId="a"), metadata=(("taskhub", "other"),))
     )
@@ -207,7 +184,7 @@ async def test_another_hub_is_not_found(sidecar: Sidecar) -> None:
     assert "CreateTaskHub" in (error.details() or "")
 
 
-async def test_an_orchestration_runs_to_its_end(sidecar: Sidecar) -> None:
+async def test_an_orchestration_runs_to_its_end(sidecar: Served) -> None:
     async with work(sidecar) as stream:
         await sidecar.stub.StartInstance(start("run", input=StringValue(value='"in"')))
         turn = await item(stream)
@@ -241,7 +218,7 @@ async def test_an_orchestration_runs_to_its_end(sidecar: Sidecar) -> None:
 
 
 async def test_late_and_unknown_completions_are_answered_without_effect(
-    sidecar: Sidecar, caplog: pytest.LogCaptureFixture
+    sidecar: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
 
@@ -267,7 +244,7 @@ async def test_late_and_unknown_completions_are_answered_without_effect(
     assert [event.taskCompleted.result.value for event in second.orchestratorRequest.newEvents][1:] == ["1"]
 
 
-async def test_a_stream_holds_no_more_than_it_asked_for(sidecar: Sidecar) -> None:
+async def test_a_stream_holds_no_more_than_it_asked_for(sidecar: Served) -> None:
     for number in range(3):
         await sidecar.stub.StartInstance(start(f"limited-{number}"))
 
@@ -279,7 +256,7 @@ async def test_a_stream_holds_no_more_than_it_asked_for(sidecar: Sidecar) -> Non
     assert {held.orchestratorRequest.instanceId, *others} == {f"limited-{number}" for number in range(3)}
 
 
-async def test_what_a_broken_stream_held_goes_to_another_and_the_old_token_is_void(sidecar: Sidecar) -> None:
+async def test_what_a_broken_stream_held_goes_to_another_and_the_old_token_is_void(sidecar: Served) -> None:
     await sidecar.stub.StartInstance(start("handed-on"))
 
     async with work(sidecar) as first:
@@ -296,7 +273,7 @@ async def test_what_a_broken_stream_held_goes_to_another_and_the_old_token_is_vo
     assert state.orchestrationState.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED
 
 
-async def test_an_activity_goes_on_with_whoever_answers_first(sidecar: Sidecar) -> None:
+async def test_an_activity_goes_on_with_whoever_answers_first(sidecar: Served) -> None:
     await sidecar.stub.StartInstance(start("first-answer"))
 
     async with work(sidecar) as first:
@@ -311,7 +288,7 @@ async def test_an_activity_goes_on_with_whoever_answers_first(sidecar: Sidecar) 
     assert turn.orchestratorRequest.newEvents[1].taskCompleted.result.value == "early"
 
 
-async def test_a_wait_ends_with_its_caller(sidecar: Sidecar) -> None:
+async def test_a_wait_ends_with_its_caller(sidecar: Served) -> None:
     await sidecar.stub.StartInstance(start("waited-for"))
     request = pb.GetInstanceRequest(instanceId="waited-for")
     error = await refused(sidecar.stub.WaitForInstanceCompletion(request, timeout=0.05))
@@ -322,7 +299,7 @@ async def test_a_wait_ends_with_its_caller(sidecar: Sidecar) -> None:
     assert not len(sidecar.hub.waiters)
 
 
-async def test_a_wait_for_an_instance_that_is_purged_ends(sidecar: Sidecar) -> None:
+async def test_a_wait_for_an_instance_that_is_purged_ends(sidecar: Served) -> None:
     await sidecar.stub.StartInstance(start("gone"))
     await sidecar.stub.TerminateInstance(pb.TerminateRequest(instanceId="gone"))
     await sidecar.stub.WaitForInstanceCompletion(pb.GetInstanceRequest(instanceId="gone"))
@@ -333,7 +310,7 @@ async def test_a_wait_for_an_instance_that_is_purged_ends(sidecar: Sidecar) -> N
     assert not found.exists
 
 
-async def test_a_purge_that_may_take_no_longer_says_that_there_is_more(sidecar: Sidecar) -> None:
+async def test_a_purge_that_may_take_no_longer_says_that_there_is_more(sidecar: Served) -> None:
     ids = [f"i{number}" for number in range(250)]
     await asyncio.gather(*(sidecar.stub.StartInstance(start(each)) for each in ids))
     await asyncio.gather(*(sidecar.stub.TerminateInstance(pb.TerminateRequest(instanceId=each)) for each in ids))
@@ -350,7 +327,7 @@ async def test_a_purge_that_may_take_no_longer_says_that_there_is_more(sidecar: 
     assert rest.isComplete.value
 
 
-async def test_a_termination_needs_no_worker_and_takes_the_turn_from_one(sidecar: Sidecar) -> None:
+async def test_a_termination_needs_no_worker_and_takes_the_turn_from_one(sidecar: Served) -> None:
     async with work(sidecar) as stream:
         await sidecar.stub.StartInstance(start("ended"))
         turn = await item(stream)
@@ -368,7 +345,7 @@ async def test_a_termination_needs_no_worker_and_takes_the_turn_from_one(sidecar
     assert after == state
 
 
-async def test_pages_follow_creation_and_end_without_a_token(sidecar: Sidecar) -> None:
+async def test_pages_follow_creation_and_end_without_a_token(sidecar: Served) -> None:
     for number in range(5):
         await sidecar.stub.StartInstance(start(f"page-{number}"))
 
@@ -387,7 +364,7 @@ async def test_pages_follow_creation_and_end_without_a_token(sidecar: Sidecar) -
     assert pages == 3
 
 
-async def test_an_answer_in_parts_counts_as_one(sidecar: Sidecar) -> None:
+async def test_an_answer_in_parts_counts_as_one(sidecar: Served) -> None:
     async with work(sidecar) as stream:
         await sidecar.stub.StartInstance(start("parts"))
         turn = await item(stream)

@@ -10,8 +10,8 @@ import grpc
 from durabletask_backend.memory import MemoryBackend
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
-from durabletask_server.service.sidecar import SERVER_OPTIONS, attach
-from durabletask_server.taskhub import TaskHubWorker
+from durabletask_server.service.sidecar import SERVER_OPTIONS
+from durabletask_server.testing import serving
 
 # As the server's own, but sooner.
 IMPATIENT = {
@@ -60,23 +60,13 @@ class Line:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[int]:
-    hub = TaskHubWorker(MemoryBackend())
-    await hub.start()
-    server = grpc.aio.server(options=list(IMPATIENT.items()))
-    attach(server, hub)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-
-    yield port
-
-    await hub.drain(0)
-    await server.stop(None)
-    await hub.close()
+async def serving_port() -> AsyncIterator[int]:
+    async with serving(MemoryBackend(), options=list(IMPATIENT.items())) as served:
+        yield int(served.address.rpartition(":")[2])
 
 
 async def test_what_a_silent_worker_holds_goes_to_another_once_its_keepalive_is_not_answered() -> None:
-    async with serving() as port:
+    async with serving_port() as port:
         line = Line(port)
 
         async with (

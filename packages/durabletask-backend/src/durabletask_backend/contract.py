@@ -38,6 +38,7 @@ from durabletask_backend.values import (
     LoadedEntity,
     LoadedInstance,
     QueryOrder,
+    RuntimeStatus,
     Task,
     TaskKey,
     WorkNames,
@@ -229,6 +230,10 @@ class Backend(Protocol):
             limit: At most so many; 1 or more.
             payloads: Whether to read input and output.
         """
+        ...
+
+    async def counts(self, hub: str) -> Mapping[RuntimeStatus, int]:
+        """How many instances of a hub have which status; those that none has may be left out. For metrics, so now and then."""
         ...
 
     async def children(self, key: InstanceKey) -> Sequence[InstanceKey]:

@@ -7,6 +7,7 @@ owners can share in one process, so that leases, claims and fencing are tested f
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from durabletask_backend._memory_entities import entity_page, shown_entity
@@ -34,6 +35,7 @@ from durabletask_backend.values import (
     LoadedEntity,
     LoadedInstance,
     QueryOrder,
+    RuntimeStatus,
     Task,
     TaskKey,
     WorkNames,
@@ -298,6 +300,10 @@ class MemoryBackend:
         ours = (row.instance for key, row in self._store.rows.items() if key.hub == hub)
 
         return instance_page(ours, where, order=order, after=after, limit=limit, payloads=payloads)
+
+    async def counts(self, hub: str) -> Mapping[RuntimeStatus, int]:
+        """See `Backend.counts`."""
+        return Counter(row.instance.status for key, row in self._store.rows.items() if key.hub == hub)
 
     async def children(self, key: InstanceKey) -> Sequence[InstanceKey]:
         """See `Backend.children`."""

@@ -11,6 +11,7 @@ from durabletask_backend.mutations import Code, CompleteTask, MarkTasksOut, Muta
 from durabletask_backend.values import InstanceKey, Message, Micros, Task, TaskKey
 from durabletask_protos import orchestrator_service_pb2 as pb
 
+from durabletask_server.about import about
 from durabletask_server.clock import Alarm, Clock
 from durabletask_server.dispatch.dispatcher import Dispatcher
 from durabletask_server.dispatch.encoding import encode_activity
@@ -48,6 +49,7 @@ class ActivityItem:
         self.prefer: int | None = None
         self.attempt = ""
         """Which hand-out its worker has it by."""
+        self.ready_at = self.out_at = 0.0
         self.since: Micros = 0
         """When its worker got it."""
         self.breaks = 0
@@ -199,6 +201,9 @@ class ActivityProcessor:
         item = self._open.get(key)
 
         if item is not None:
+            if item.stream is not None:
+                self._dispatcher.measures.answered(item)
+
             item.settle()
 
         self._unmarked.pop(key, None)
@@ -224,6 +229,7 @@ class ActivityProcessor:
         if item is None or item.stream is None or item.attempt != attempt:
             return
 
+        self._dispatcher.measures.returned(item)
         item.avoid = item.stream.number
         item.settle()
         self._unmarked.pop(key, None)
@@ -309,7 +315,14 @@ class ActivityProcessor:
     def _fail(self, item: ActivityItem, error_type: str, problem: str) -> None:
         """An activity that no worker can do fails, for its orchestration to see."""
         key = item.task.key
-        log.error("activity %s (task %d of instance %s) %s", item.task.name, key.task_id, key.instance_id, problem)
+        log.error(
+            "activity %s (task %d of instance %s) %s",
+            item.task.name,
+            key.task_id,
+            key.instance_id,
+            problem,
+            extra=about(key.instance),
+        )
         failure = events.failure(
             error_type, f"activity {item.task.name!r} (task {key.task_id}) {problem}", non_retriable=True
         )
@@ -328,6 +341,7 @@ class ActivityProcessor:
                 key.task_id,
                 key.instance_id,
                 outcome.code.name.lower(),
+                extra=about(key.instance),
             )
 
     def _keep(self, task: Task) -> ActivityItem:

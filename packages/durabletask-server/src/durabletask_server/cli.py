@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
+
+from durabletask_server.commands import COMMANDS
+from durabletask_server.observability.logs import FORMATS, log_to_stderr
 
 DEFAULT_PORT = 4001
 DEFAULT_DB = "./durabletask.sqlite3"
+_ENGINE_SPANS = ("auto", "on", "off")
 _LEVELS = ("debug", "info", "warning", "error")
 
 _EPILOG = """\
 Every option can be given as an environment variable, too; the command line wins.
 The server stops on SIGINT or SIGTERM: it hands out no more work, gives work in flight --grace seconds, and exits with 0.
 A second signal ends the wait. Nothing is lost either way, nor by a kill.
+Spans and metrics are exported as OpenTelemetry's OTEL_* variables say, with pip install "durabletask-server[telemetry]".
+
+`durabletask-server health` tells whether a server is ready, by its exit code.
+`durabletask-server history INSTANCE` writes an orchestration's history as JSON; `durabletask-server history --help` tells more.
 """
 
 
@@ -79,12 +86,36 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=_positive,
     )
     option(
+        "--http-port",
+        "DURABLETASK_HTTP_PORT",
+        "",
+        "the port of /livez, /readyz and, with the extra telemetry, /metrics for Prometheus; 0 for any free one; empty for none",
+        metavar="PORT",
+        type=_optional_port,
+    )
+    option(
+        "--engine-spans",
+        "DURABLETASK_ENGINE_SPANS",
+        "auto",
+        "which OpenTelemetry spans of orchestrations the server makes itself: auto for those that no worker makes, on for all, off for none",
+        metavar="auto|on|off",
+        type=_one_of("choice", _ENGINE_SPANS),
+    )
+    option(
         "--log-level",
         "DURABLETASK_LOG_LEVEL",
         "info",
         f"how much to log on standard error: {', '.join(_LEVELS)}",
         metavar="LEVEL",
-        type=_level,
+        type=_one_of("level", _LEVELS),
+    )
+    option(
+        "--log-format",
+        "DURABLETASK_LOG_FORMAT",
+        "auto",
+        f"how: {', '.join(FORMATS)}; auto is human on a terminal, and JSON elsewhere",
+        metavar="FORMAT",
+        type=_one_of("format", FORMATS),
     )
     made.add_argument("--version", action="version", version=f"%(prog)s {version('durabletask-server')}")
 
@@ -92,49 +123,59 @@ def parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server.
+    """Run the server, or a sub-command.
 
     Returns:
-        0 after a drain; 1 when it cannot start or go on, with one line on standard error that says why.
+        0 after a drain; 1 when it cannot start or go on, with one line on standard error that says why. Or what the sub-command gives.
     """
-    options = parser(os.environ).parse_args(arguments)
-    _log_to_stderr(options.log_level)
+    given = sys.argv[1:] if arguments is None else arguments
+
+    if given and given[0] in COMMANDS:
+        code: int = import_module(COMMANDS[given[0]]).main(given[1:])
+
+        return code
+
+    options = parser(os.environ).parse_args(given)
+    log_to_stderr(options.log_level.upper(), options.log_format)
 
     # Imported late, so that --help and a wrong option answer at once.
     from durabletask_backend.errors import BackendError
     from durabletask_backend.location import backend_at
 
     from durabletask_server.journal import JournalSettings
-    from durabletask_server.server import AddressInUseError, serve
-    from durabletask_server.settings import Settings
+    from durabletask_server.observability.http import PortInUseError
+    from durabletask_server.observability.telemetry import ExportError, set_up
+    from durabletask_server.server import AddressInUseError, HttpOptions, serve
+    from durabletask_server.settings import EngineSpans, Settings
 
     settings = Settings(
-        journal=JournalSettings(batch_limit=options.commit_batch_limit), message_limit=options.message_limit
+        journal=JournalSettings(batch_limit=options.commit_batch_limit),
+        message_limit=options.message_limit,
+        engine_spans=EngineSpans(options.engine_spans),
     )
 
     try:
+        exposition = set_up(os.environ, prometheus=options.http_port is not None)
+        http = None if options.http_port is None else HttpOptions(port=options.http_port, exposition=exposition)
         backend = backend_at(options.db)
-        asyncio.run(serve(backend, host=options.host, port=options.port, grace=options.grace, settings=settings))
-    except (BackendError, AddressInUseError) as error:
+        asyncio.run(
+            serve(backend, host=options.host, port=options.port, grace=options.grace, settings=settings, http=http)
+        )
+    except (BackendError, AddressInUseError, PortInUseError, ExportError) as error:
         sys.stderr.write(f"durabletask-server: {error}\n")
         return 1
 
     return 0
 
 
-def _log_to_stderr(level: str) -> None:
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level, handlers=[handler])
+def _one_of(what: str, choices: Sequence[str]) -> Callable[[str], str]:
+    def choose(text: str) -> str:
+        if text.lower() in choices:
+            return text.lower()
 
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {what}; give one of {', '.join(choices)}")
 
-def _level(text: str) -> str:
-    if text.lower() in _LEVELS:
-        return text.upper()
-
-    raise argparse.ArgumentTypeError(f"{text!r} is not a level; give one of {', '.join(_LEVELS)}")
+    return choose
 
 
 def _port(text: str) -> int:
@@ -142,6 +183,10 @@ def _port(text: str) -> int:
         return int(text)
 
     raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 0 to 65535")
+
+
+def _optional_port(text: str) -> int | None:
+    return _port(text) if text else None
 
 
 def _positive(text: str) -> int:

@@ -11,6 +11,7 @@ from durabletask_backend.errors import BackendError
 from durabletask_backend.mutations import AppendMessage, Code, Outcome
 from durabletask_backend.values import InstanceKey
 
+from durabletask_server.about import about
 from durabletask_server.journal import Journal, JournalClosedError
 from durabletask_server.residency import Residency
 
@@ -54,7 +55,12 @@ class Descent:
                     seen.add(child)
                     self._terminate(replace(append, key=child), seen)
         except (BackendError, JournalClosedError) as error:
-            log.warning("the children of instance %s are not terminated: %s", append.key.instance_id, error)
+            log.warning(
+                "the children of instance %s are not terminated: %s",
+                append.key.instance_id,
+                error,
+                extra=about(append.key),
+            )
 
     def _terminate(self, append: AppendMessage, seen: set[InstanceKey]) -> None:
         def applied(outcome: Outcome) -> None:

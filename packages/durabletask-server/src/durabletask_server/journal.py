@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from durabletask_backend.contract import Backend
 from durabletask_backend.errors import BackendError, LeaseLostError, StorageFailedError
@@ -25,9 +26,13 @@ from durabletask_backend.mutations import (
 )
 from durabletask_backend.values import Lease
 
+from durabletask_server.measures import Measures
+
 log = logging.getLogger(__name__)
 
 
+_FAILING = 10.0
+"""Seconds after which a failure says nothing of the store any more."""
 _OVERHEAD = 1000
 """About how many bytes a mutation takes besides its payload."""
 
@@ -75,6 +80,7 @@ class Journal:
         name: Begins the id of every batch; unique to this process.
         settings: How batches are made.
         piggyback: Asked, before each commit, for mutations that are worth no commit of their own.
+        measures: Is told of commits; None for nobody.
     """
 
     def __init__(
@@ -85,6 +91,7 @@ class Journal:
         settings: JournalSettings,
         *,
         piggyback: Callable[[], Sequence[Mutation]] = tuple,
+        measures: Measures | None = None,
     ) -> None:
         self._backend = backend
         self._lease = lease
@@ -92,10 +99,12 @@ class Journal:
         self._batches = 0
         self._settings = settings
         self._piggyback = piggyback
+        self._measures = measures or Measures()
         self._entries: deque[_Entry] = deque()
         self._waiting = 0
         self._arrived = asyncio.Event()
         self._closing = False
+        self._failed_at: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
@@ -133,6 +142,13 @@ class Journal:
             raise JournalFullError(
                 f"{self._waiting} bytes are waiting to be committed (limit {self._settings.capacity}); try again later"
             )
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the store refused a commit a moment ago, and has taken none since."""
+        failed_at = self._failed_at
+
+        return failed_at is not None and monotonic() - failed_at < _FAILING
 
     @property
     def is_idle(self) -> bool:
@@ -210,8 +226,12 @@ class Journal:
         self._batches += 1
         batch = Batch(id=f"{self._name}.{self._batches}", lease=self._lease, mutations=[*mutations, *self._piggyback()])
 
+        began = monotonic()
+
         try:
             outcomes = await self._apply(batch)
+            self._failed_at = None
+            self._measures.committed(monotonic() - began, len(batch.mutations))
         except BaseException as error:
             reason = error if isinstance(error, BackendError) else StorageFailedError(f"the commit ended: {error!r}")
             log.error("a batch of %d mutations was not committed: %s", count, reason)
@@ -239,6 +259,7 @@ class Journal:
         try:
             return await self._backend.commit(batch)
         except StorageFailedError as error:
+            self._storage_failed()
             failure = error
 
         # Whether the batch was applied decides what is true now, so nothing goes on until the store has said.
@@ -249,6 +270,7 @@ class Journal:
                 if self._closing:
                     raise failure from error
 
+                self._storage_failed()
                 log.warning("the store does not say what became of a batch: %s", error)
                 await asyncio.sleep(self._settings.ask_again)
                 continue
@@ -257,6 +279,10 @@ class Journal:
                 raise failure
 
             return outcomes
+
+    def _storage_failed(self) -> None:
+        self._failed_at = monotonic()
+        self._measures.storage_failed()
 
     def _fail(self, entry: _Entry, error: BackendError) -> None:
         self._waiting -= entry.size

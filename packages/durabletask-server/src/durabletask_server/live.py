@@ -6,7 +6,9 @@ from typing import Protocol
 
 from durabletask_backend.values import Entity
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import OrchestrationTrace
 
+from durabletask_server.dispatch.stream import WorkerStream
 from durabletask_server.engine.entity import Operations, waits_for_lock
 from durabletask_server.engine.framing import PAST_EVENT, frames, split
 from durabletask_server.engine.state import State
@@ -69,6 +71,9 @@ class LiveOrchestration(Resident):
         """What its worker has."""
         self.parts: list[pb.OrchestratorResponse] = []
         """What came of an answer that comes in parts."""
+        self.trace: OrchestrationTrace | None = None
+        """Follows it for the spans that the engine makes."""
+        self.is_traced_by_worker = False
         self.patience = 0
         """Microseconds that the last turn waited for more answers."""
 
@@ -106,6 +111,26 @@ class LiveOrchestration(Resident):
             self.controls += by
             self.terminations += by if letter.kind == "executionTerminated" else 0
 
+    def past_for(self, stream: WorkerStream, streamed_history: int) -> tuple[bytes | None, int | None]:
+        """What a worker is sent of the history with the next turn.
+
+        Args:
+            stream: The worker's.
+            streamed_history: Of more bytes, it fetches the history by itself if it can.
+
+        Returns:
+            The framed history (None: it is to fetch it), and how many events it is spared as it has them.
+        """
+        length = self.state.length
+        self.spared = stream.options.sticky and self.prefer == stream.number and length > 0
+
+        if self.spared:
+            return b"", length
+
+        streamed = stream.options.history_streaming and self.history_bytes > streamed_history
+
+        return None if streamed and not self.embeds_history else without_rewinding(self.past()), None
+
     def append_history(self, events: bytes) -> None:
         """Events were committed."""
         self.history.append(events)
@@ -115,6 +140,8 @@ class LiveOrchestration(Resident):
         """A new generation began: nothing of the old one is left, and none of its timers will fire."""
         self.history = []
         self.history_bytes = 0
+        self.trace = None
+        self.is_traced_by_worker = False
         current = self.state.instance.execution_id
         self.delayed = {
             sequence: message for sequence, message in self.delayed.items() if message.execution_id in (None, current)

@@ -12,6 +12,8 @@ from durabletask_backend.contract import Backend
 from durabletask_backend.errors import StorageFailedError
 from durabletask_backend.values import InstanceKey, Lease, LoadedEntity, LoadedInstance, Message
 
+from durabletask_server.about import about
+
 log = logging.getLogger(__name__)
 
 Loaded: TypeAlias = LoadedInstance | LoadedEntity
@@ -110,4 +112,4 @@ class Loader:
             try:
                 self._loaded(key, messages, loaded.get(key))
             except Exception:
-                log.exception("instance %s cannot be brought to memory", key.instance_id)
+                log.exception("instance %s cannot be brought to memory", key.instance_id, extra=about(key))

@@ -10,6 +10,7 @@ from durabletask_backend.mutations import Code, Outcome, PurgeEntity
 from durabletask_backend.values import InstanceKey, LoadedEntity
 from durabletask_protos import orchestrator_service_pb2 as pb
 
+from durabletask_server.about import about
 from durabletask_server.clock import Clock
 from durabletask_server.dispatch.encoding import encode_batch, encode_operations
 from durabletask_server.dispatch.stream import Kind, WorkerStream
@@ -160,19 +161,20 @@ class OperationProcessor:
         resident = self._held(key, attempt)
 
         if resident is None or resident.operations is None:
-            log.info("an answer to operations of entity %s came too late", key.instance_id)
+            log.info("an answer to operations of entity %s came too late", key.instance_id, extra=about(key))
             return
 
         operations = entity.with_repeats(resident.operations, resident.letters())
         decision = entity.decide(resident.entity, operations, result, self._clock.now(), self._new_id)
 
         for note in decision.notes:
-            log.warning("entity %s: %s", key.instance_id, note)
+            log.warning("entity %s: %s", key.instance_id, note, extra=about(key))
 
         if decision.retry:
             self.abandon(key, attempt)
             return
 
+        self._turns.answered(resident)
         self.withdraw(resident)
         outcome = await asyncio.shield(self._commit(resident, decision))
 
@@ -213,7 +215,7 @@ class OperationProcessor:
         return resident if isinstance(resident, LiveEntity) and self._turns.holds(resident, attempt) else None
 
     def _fail(self, resident: LiveEntity, operations: Operations, error_type: str, problem: str) -> None:
-        log.error("operations of entity %s fail: %s", resident.key.instance_id, problem)
+        log.error("operations of entity %s fail: %s", resident.key.instance_id, problem, extra=about(resident.key))
         failure = events.failure(error_type, f"entity {resident.key.instance_id!r}: {problem}", non_retriable=True)
         self._commit(resident, entity.fail(resident.entity, operations, failure, self._clock.now()))
 

@@ -1,15 +1,22 @@
-"""The orchestration processor: turns of orchestrations, from the inbox to the commit."""
+"""The orchestration processor: turns of orchestrations, from the inbox to the commit.
+
+Long, for a turn's whole way is one subject: every step may find that the instance has changed under it, and has to leave it as the others expect.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from durabletask_backend.mutations import Code, Outcome
 from durabletask_backend.values import TERMINAL_STATUSES, Instance, InstanceKey, LoadedInstance, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing import Span
+from durabletask_protos.tracing.emission import emit
 from google.protobuf.message import DecodeError
 
+from durabletask_server.about import about
 from durabletask_server.activities import ActivityProcessor
 from durabletask_server.clock import Clock
 from durabletask_server.dispatch.encoding import encode_turn
@@ -21,7 +28,8 @@ from durabletask_server.engine.orchestration import Decision
 from durabletask_server.engine.state import State, fold
 from durabletask_server.engine.turn import NoTurn, Turn, nothing_taken, take
 from durabletask_server.journal import Journal
-from durabletask_server.live import LiveOrchestration, without_rewinding
+from durabletask_server.live import LiveOrchestration
+from durabletask_server.observability.engine_spans import TurnSpans
 from durabletask_server.residency import Residency
 from durabletask_server.resident import Phase, Resident, TurnItem
 from durabletask_server.settings import Settings
@@ -65,6 +73,7 @@ class OrchestrationProcessor:
         self._clock = clock
         self._new_id = new_id
         self._settings = settings
+        self._spans = TurnSpans(settings.engine_spans)
         self.committed = 0
         """How many turns were committed."""
 
@@ -89,7 +98,12 @@ class OrchestrationProcessor:
             broken = LiveOrchestration(
                 self, State(instance=loaded.instance, length=loaded.history_count), loaded.history
             )
-            log.error("the history of instance %s cannot be read (%s); it fails", broken.key.instance_id, error)
+            log.error(
+                "the history of instance %s cannot be read (%s); it fails",
+                broken.key.instance_id,
+                error,
+                extra=about(broken.key),
+            )
             self._fail(broken, nothing_taken(broken.state, self._clock.now()), f"its history cannot be read: {error}")
 
             return broken
@@ -161,12 +175,14 @@ class OrchestrationProcessor:
 
         if turn.unreadable:
             self.withdraw(resident)
-            log.error("a message to instance %s cannot be read; it fails", resident.key.instance_id)
+            log.error(
+                "a message to instance %s cannot be read; it fails", resident.key.instance_id, extra=about(resident.key)
+            )
             self._fail(resident, turn, "a message in its inbox cannot be read")
             return None
 
         instance = resident.state.instance
-        past, left_out = self._past(resident, stream)
+        past, left_out = resident.past_for(stream, self._settings.streamed_history)
         encoded = encode_turn(
             instance, turn, past, self._turns.token(item, stream, instance.execution_id, TURN), left_out=left_out
         )
@@ -178,26 +194,13 @@ class OrchestrationProcessor:
                 f"(message_limit, {self._settings.message_limit}); continue as new earlier, carry less in payloads, or use a "
                 "worker that streams histories"
             )
-            log.error("instance %s fails: %s", resident.key.instance_id, problem)
+            log.error("instance %s fails: %s", resident.key.instance_id, problem, extra=about(resident.key))
             self._fail(resident, turn, problem, error_type="MessageTooLarge")
             return None
 
         resident.turn = turn
 
         return encoded
-
-    def _past(self, resident: LiveOrchestration, stream: WorkerStream) -> tuple[bytes | None, int | None]:
-        """What a worker is sent of the history (None: it is to fetch it), and how many events it is spared as it has them."""
-        length = resident.state.length
-
-        resident.spared = stream.options.sticky and resident.prefer == stream.number and length > 0
-
-        if resident.spared:
-            return b"", length
-
-        streamed = stream.options.history_streaming and resident.history_bytes > self._settings.streamed_history
-
-        return None if streamed and not resident.embeds_history else without_rewinding(resident.past()), None
 
     # Back from a worker.
 
@@ -214,7 +217,12 @@ class OrchestrationProcessor:
         breaks = self._turns.broke(resident)
 
         if turn is not None and breaks >= self._settings.poison_limit:
-            log.error("a turn of %s broke %d streams in a row; it fails", resident.key.instance_id, breaks)
+            log.error(
+                "a turn of %s broke %d streams in a row; it fails",
+                resident.key.instance_id,
+                breaks,
+                extra=about(resident.key),
+            )
             problem = f"a turn was lost with its worker {breaks} times in a row"
             self._fail(resident, turn, problem, error_type="PoisonedWorkItem")
         else:
@@ -243,7 +251,7 @@ class OrchestrationProcessor:
         resident = self._held(key, attempt)
 
         if resident is None:
-            log.info("an answer to a turn of instance %s came too late", key.instance_id)
+            log.info("an answer to a turn of instance %s came too late", key.instance_id, extra=about(key))
             return
 
         if response.requiresHistory:
@@ -253,7 +261,7 @@ class OrchestrationProcessor:
         try:
             whole = join(resident.parts, response)
         except OutOfOrderError as error:
-            log.warning("instance %s: %s", key.instance_id, error)
+            log.warning("instance %s: %s", key.instance_id, error, extra=about(key))
             return
 
         if whole is None:
@@ -263,22 +271,31 @@ class OrchestrationProcessor:
         assert turn is not None
         stream = None if resident.item is None else resident.item.stream
         resident.prefer = stream.number if stream is not None and stream.options.sticky else None
+        self._turns.answered(resident)
         self.withdraw(resident)
 
+        now = self._clock.now()
+
         try:
-            decision = orchestration.decide(resident.state, turn, whole, self._clock.now(), self._new_id)
+            spans = self._spans.answered(resident, turn, whole, now)
+            decision = orchestration.decide(resident.state, turn, whole, now, self._new_id)
         except Exception:
+            resident.trace = None
             self._turns.give_back(resident, lambda: self._paused(resident))
             raise
 
         for note in decision.notes:
-            log.warning("instance %s: %s", key.instance_id, note)
+            log.warning("instance %s: %s", key.instance_id, note, extra=about(key))
 
         # The turn is committed also when the worker does not wait for that any more.
-        outcome = await asyncio.shield(self._commit(resident, decision))
+        outcome = await asyncio.shield(self._commit(resident, decision, spans))
 
         if outcome.code is Code.STALE and resident.is_gone:
-            log.info("an answer to a turn of instance %s came too late: it was replaced or purged", key.instance_id)
+            log.info(
+                "an answer to a turn of instance %s came too late: it was replaced or purged",
+                key.instance_id,
+                extra=about(key),
+            )
         elif outcome.code is Code.STALE:
             raise TurnRefusedError(
                 f"the turn of instance {key.instance_id!r} was decided on a state that is not current any more"
@@ -321,25 +338,33 @@ class OrchestrationProcessor:
         turn = take(resident.state, resident.letters(), self._clock.now())
 
         if isinstance(turn, Turn) and turn.terminated is not None:
-            self._commit(resident, orchestration.terminate(resident.state, turn, self._clock.now(), self._new_id))
+            now = self._clock.now()
+            decision = orchestration.terminate(resident.state, turn, now, self._new_id)
+            self._commit(resident, decision, self._spans.ended(resident, turn, RuntimeStatus.TERMINATED, None, now))
 
     def _fail(self, resident: LiveOrchestration, turn: Turn, problem: str, *, error_type: str = "Unreadable") -> None:
         name = resident.state.instance.name
         failure = events.failure(error_type, f"orchestration {name!r}: {problem}", non_retriable=True)
-        self._commit(resident, orchestration.fail(resident.state, turn, failure, self._clock.now(), self._new_id))
+        now = self._clock.now()
+        decision = orchestration.fail(resident.state, turn, failure, now, self._new_id)
+        self._commit(resident, decision, self._spans.ended(resident, turn, RuntimeStatus.FAILED, failure, now))
 
     # The commit.
 
-    def _commit(self, resident: LiveOrchestration, decision: Decision) -> asyncio.Future[Outcome]:
+    def _commit(
+        self, resident: LiveOrchestration, decision: Decision, spans: Sequence[Span]
+    ) -> asyncio.Future[Outcome]:
         resident.phase = Phase.COMMITTING
 
         return self._journal.submit(
             decision.mutation,
-            lambda outcome: self._committed(resident, decision, outcome),
+            lambda outcome: self._committed(resident, decision, spans, outcome),
             lambda _: self._residency.reload_later(resident),
         )
 
-    def _committed(self, resident: LiveOrchestration, decision: Decision, outcome: Outcome) -> None:
+    def _committed(
+        self, resident: LiveOrchestration, decision: Decision, spans: Sequence[Span], outcome: Outcome
+    ) -> None:
         mutation = decision.mutation
 
         if outcome.code is Code.STALE:
@@ -347,6 +372,7 @@ class OrchestrationProcessor:
             return
 
         self.committed += 1
+        emit(spans)
         current = self._residency.has(resident)
 
         if current:
@@ -363,6 +389,10 @@ class OrchestrationProcessor:
 
     def _advance(self, resident: LiveOrchestration, decision: Decision) -> None:
         mutation = decision.mutation
+
+        if mutation.status in TERMINAL_STATUSES or mutation.generation is not None:
+            ended = resident.state if mutation.generation is not None else decision.state
+            self._turns.ended(ended, mutation.status, resident.history_bytes + len(mutation.history))
 
         if mutation.status in TERMINAL_STATUSES:
             self._residency.forget(resident.key)

@@ -1,4 +1,8 @@
-"""Which instances are in memory, and what is on its way to them."""
+"""Which instances are in memory, and what is on its way to them.
+
+Long, for one set of instances is what all of it is about: who comes in, by a commit, a message or a timer; who has to leave; and what must not
+be lost between the two.
+"""
 
 from __future__ import annotations
 
@@ -86,6 +90,8 @@ class Residency:
         # Least recently used first.
         self._residents: OrderedDict[InstanceKey, Resident] = OrderedDict()
         self._weight = 0
+        self.hits = self.misses = 0
+        """How many messages came to an instance in memory, and to one that had to be loaded."""
         # Ready, and out of memory until a worker has room.
         self._parked: dict[InstanceKey, tuple[Kind, str, str | None]] = {}
         self._loader = Loader(backend, lease, settings.abandon_delay, self._has_room, self._loaded)
@@ -150,6 +156,11 @@ class Residency:
     def __len__(self) -> int:
         return len(self._residents)
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes they take."""
+        return self._weight
+
     # What was committed.
 
     def follow(self, effects: Sequence[Effect], outcomes: Sequence[Outcome]) -> None:
@@ -211,6 +222,7 @@ class Residency:
         resident = self._residents.get(key)
 
         if resident is not None:
+            self.hits += 1
             self.receive(resident, message)
         elif self._loader.add(key, message):
             # What is read of it may be older than this message, so it goes with it.
@@ -218,6 +230,7 @@ class Residency:
         elif message.due_at is not None and message.due_at > self._clock.now():
             self.timers.add(DueMessage(message.due_at, message.sequence, key))
         else:
+            self.misses += 1
             self.load(key, message)
 
     def receive(self, resident: Resident, message: Message) -> None:

@@ -164,6 +164,7 @@ class TurnItem:
         self.stream: WorkerStream | None = None
         self.attempt = ""
         """Which hand-out its worker has it by."""
+        self.ready_at = self.out_at = 0.0
 
     @property
     def instance(self) -> InstanceKey:

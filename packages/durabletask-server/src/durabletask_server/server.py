@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import grpc
 from durabletask_backend.contract import Backend
 
+from durabletask_server.observability.health import Health
+from durabletask_server.observability.http import http_endpoints
+from durabletask_server.observability.metrics import gauged, measures
+from durabletask_server.observability.reflection import reflect
 from durabletask_server.service.sidecar import SERVER_OPTIONS, attach
 from durabletask_server.settings import Settings
 from durabletask_server.taskhub import TaskHubWorker
@@ -23,7 +30,19 @@ class AddressInUseError(Exception):
     """The address cannot be listened on."""
 
 
-async def serve(backend: Backend, *, host: str, port: int, grace: float, settings: Settings) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """How `/livez`, `/readyz` and `/metrics` are served, on the host of the server."""
+
+    port: int
+    """0 for any that is free, which is logged."""
+    exposition: Callable[[], tuple[str, bytes]] | None = None
+    """Gives the content type and the text of the metrics; None: there are none."""
+
+
+async def serve(
+    backend: Backend, *, host: str, port: int, grace: float, settings: Settings, http: HttpOptions | None = None
+) -> None:
     """Serve a backend until SIGINT or SIGTERM, then drain.
 
     Args:
@@ -32,12 +51,14 @@ async def serve(backend: Backend, *, host: str, port: int, grace: float, setting
         port: The port; 0 for any that is free, which is logged.
         grace: Seconds that work in flight has to be finished when the server is told to stop.
         settings: The engine's.
+        http: What to serve over HTTP, too; None for nothing.
 
     Raises:
         BackendError: The backend cannot be opened, or was lost to another server.
         AddressInUseError: The address cannot be listened on.
+        PortInUseError: That for HTTP cannot.
     """
-    hub = TaskHubWorker(backend, settings=settings)
+    hub = TaskHubWorker(backend, settings=settings, measures=measures())
     stopped = asyncio.create_task(_signalled(), name="signals")
     log.info("opening %s", backend.description)
     await hub.start()
@@ -45,9 +66,21 @@ async def serve(backend: Backend, *, host: str, port: int, grace: float, setting
     try:
         server = grpc.aio.server(options=SERVER_OPTIONS)
         attach(server, hub)
-        address = await _listen(server, host, port)
-        log.info("listening on %s", address)
-        await asyncio.wait([stopped, hub.failed], return_when=asyncio.FIRST_COMPLETED)
+        health = Health(hub)
+        health.attach(server)
+        reflect(server)
+
+        async with AsyncExitStack() as watching:
+            await watching.enter_async_context(health.watched())
+            await watching.enter_async_context(gauged(hub))
+
+            if http is not None:
+                endpoints = http_endpoints(host, http.port, lambda: health.problem, http.exposition)
+                log.info("HTTP on port %d", watching.enter_context(endpoints))
+
+            address = await _listen(server, host, port)
+            log.info("listening on %s", address)
+            await asyncio.wait([stopped, hub.failed], return_when=asyncio.FIRST_COMPLETED)
 
         if stopped.done():
             log.info("stopping: work in flight has %g s", grace)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from durabletask_server.dispatch.stream import Kind
 from durabletask_server.journal import JournalSettings
+
+
+class EngineSpans(Enum):
+    """Which spans of orchestrations, timers and activities the engine makes, when a tracer provider is set."""
+
+    AUTO = "auto"
+    """Those that no worker makes: of a worker that sends no trace context, and of an end that the engine alone brings about."""
+    ON = "on"
+    """All, also beside those that a worker makes."""
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,8 @@ class Settings:
     """Workers that can, fetch a history of more bytes by themselves."""
     message_limit: int = 4 << 20
     """Bytes of a work item; most workers receive no more. What needs more fails, instead of breaking its worker's stream."""
+    engine_spans: EngineSpans = EngineSpans.AUTO
+    """Which spans the engine makes."""
 
     def backoff(self, times: int) -> float:
         """The delay after work was given back so many times before."""

@@ -16,6 +16,7 @@ from durabletask_backend.contract import Backend, Hint
 from durabletask_backend.errors import StorageFailedError
 from durabletask_backend.values import ANY_WORK, InstanceKey, Lease, Task, TaskKey, WorkNames
 
+from durabletask_server.about import about
 from durabletask_server.activities import ActivityProcessor
 from durabletask_server.dispatch.dispatcher import Dispatcher
 from durabletask_server.dispatch.stream import Kind
@@ -346,7 +347,9 @@ class Sharing:
             try:
                 instance = await self._backend.get(key)
             except StorageFailedError as error:
-                log.warning("cannot look at instance %s, for which somebody waits: %s", key.instance_id, error)
+                log.warning(
+                    "cannot look at instance %s, for which somebody waits: %s", key.instance_id, error, extra=about(key)
+                )
                 continue
 
             if instance is None:

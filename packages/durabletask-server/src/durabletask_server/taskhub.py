@@ -23,6 +23,7 @@ from durabletask_server.engine.ids import NewId, random_id
 from durabletask_server.entities import Entities
 from durabletask_server.instances import Instances
 from durabletask_server.journal import Journal
+from durabletask_server.measures import Measures
 from durabletask_server.operations import OperationProcessor
 from durabletask_server.orchestrations import OrchestrationProcessor
 from durabletask_server.residency import Residency
@@ -47,6 +48,7 @@ class TaskHubWorker:
         clock: The time.
         new_id: Makes ids.
         settings: Limits and delays.
+        measures: Is told of what happens; None for nobody.
     """
 
     instances: Instances
@@ -67,6 +69,7 @@ class TaskHubWorker:
         clock: Clock | None = None,
         new_id: NewId = random_id,
         settings: Settings | None = None,
+        measures: Measures | None = None,
     ) -> None:
         self.backend = backend
         self.clock = clock or SystemClock()
@@ -74,6 +77,8 @@ class TaskHubWorker:
         self.settings = settings or Settings()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Raises when the engine cannot go on: its lease was lost."""
+        self.measures = measures or Measures()
+        """Are told of what happens."""
         self._signers: dict[str, TokenSigner] = {}
         self._journal: Journal | None = None
         self._alive: asyncio.Task[None] | None = None
@@ -101,9 +106,12 @@ class TaskHubWorker:
             self._signers[hub.name] = TokenSigner(hub.secret)
 
         backend, clock, new_id, settings = self.backend, self.clock, self.new_id, self.settings
-        self.dispatcher = dispatcher = Dispatcher(settings.default_limits)
+        measures = self.measures
+        self.dispatcher = dispatcher = Dispatcher(settings.default_limits, measures)
         self.waiters = waiters = Waiters()
-        journal = self._journal = Journal(backend, lease, boot, settings.journal, piggyback=self._riders)
+        journal = self._journal = Journal(
+            backend, lease, boot, settings.journal, piggyback=self._riders, measures=measures
+        )
         self.activities = activities = ActivityProcessor(journal, dispatcher, clock, self.signer_of, boot, settings)
         self.residency = residency = Residency(backend, lease, clock, waiters, activities, settings)
         self._sharing = sharing = Sharing(backend, lease, residency, activities, dispatcher, waiters, settings)
@@ -229,6 +237,11 @@ class TaskHubWorker:
         is_committed = journal is None or journal.is_idle
 
         return is_committed and dispatcher.out == but and not any(map(dispatcher.ready, Kind))
+
+    @property
+    def is_storage_failing(self) -> bool:
+        """Whether the backend refused a commit a moment ago, and has taken none since."""
+        return self._journal is not None and self._journal.is_failing
 
     def abort(self) -> None:
         """Stop at once, as if the process had been killed: nothing more is committed, and the lease is left to run out."""

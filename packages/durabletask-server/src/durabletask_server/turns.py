@@ -6,11 +6,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
-from durabletask_backend.values import InstanceKey, Micros, TaskKey
+from durabletask_backend.values import InstanceKey, Micros, RuntimeStatus, TaskKey
+from durabletask_protos.tracing import TraceContext
 
+from durabletask_server.about import about
 from durabletask_server.clock import Clock
 from durabletask_server.dispatch.dispatcher import Dispatcher
 from durabletask_server.dispatch.stream import WorkerStream
+from durabletask_server.engine.state import State
 from durabletask_server.resident import Phase, Resident, TurnItem
 from durabletask_server.settings import Settings
 from durabletask_server.tokens import Token, TokenSigner
@@ -95,6 +98,32 @@ class Turns:
 
         resident.rest()
 
+    def answered(self, resident: Resident) -> None:
+        """A worker answers an instance's turn, which it has."""
+        if resident.item is not None and resident.item.stream is not None:
+            self._dispatcher.measures.answered(resident.item)
+
+    def ended(self, state: State, status: RuntimeStatus, size: int) -> None:
+        """A generation of an orchestration ended.
+
+        Args:
+            state: It, then.
+            status: As what; RUNNING when it continues as new.
+            size: How many bytes its history has.
+        """
+        self._dispatcher.measures.ended(status, state.length, size)
+
+        if log.isEnabledFor(logging.DEBUG):
+            instance = state.instance
+            context = None if state.start is None else TraceContext.of(state.start.parentTraceContext)
+            trace_id = "" if context is None else f"{context.trace_id:032x}"
+            log.debug(
+                "instance %s is %s",
+                instance.key.instance_id,
+                status.name,
+                extra=about(instance.key, instance.name, trace_id),
+            )
+
     def holds(self, resident: Resident, attempt: str) -> bool:
         """Whether a worker has an instance's turn by that hand-out; empty: by any, for workers that give no token back."""
         item = resident.item
@@ -117,7 +146,7 @@ class Turns:
         try:
             return take()
         except Exception:
-            log.exception("a turn of %s cannot be handed out", resident.key.instance_id)
+            log.exception("a turn of %s cannot be handed out", resident.key.instance_id, extra=about(resident.key))
             resident.withdraw()
             self.give_back(resident, over)
 
@@ -125,7 +154,12 @@ class Turns:
 
     def abandon(self, resident: Resident, over: Callable[[], None]) -> None:
         """A worker gives an instance's turn back; rather another one gets it, after a while that grows."""
-        stream = None if resident.item is None else resident.item.stream
+        item = resident.item
+        stream = None if item is None else item.stream
+
+        if item is not None and stream is not None:
+            self._dispatcher.measures.returned(item)
+
         resident.avoid = None if stream is None else stream.number
         resident.prefer = None
         resident.withdraw()
@@ -173,4 +207,5 @@ class Turns:
                 item.instance.instance_id,
                 item.name,
                 self._settings.slow_turn,
+                extra=about(item.instance),
             )

@@ -232,7 +232,7 @@ class Sections(RuleBasedStateMachine):
             assert self._done(entity_id) == self.sent[entity_id]
 
 
-Sections.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+Sections.TestCase.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
 TestSections = Sections.TestCase
 
 

@@ -9,7 +9,6 @@ from durabletask_backend.testing import FaultyBackend
 
 from .answers import DONE, call_entity, child, signals
 from .cluster import SECOND, cluster, key, settle
-from .loading import SlowReader
 
 ENTITY = "@entity@1"
 
@@ -31,7 +30,8 @@ async def test_a_recursive_purge_of_what_still_runs_spares_its_children_too() ->
 
 async def test_a_signal_that_was_purged_while_its_entity_was_loaded_is_not_done_by_the_next_entity_of_that_id() -> None:
     async with cluster() as servers:
-        backend = SlowReader()
+        backend = FaultyBackend()
+        backend.may_tell.clear()
         server = await servers.server(backend)
         server.connect()
         await server.signal(ENTITY, "purged")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 
 from durabletask_backend.memory import MemoryBackend
+from durabletask_backend.testing import FaultyBackend
 from durabletask_server.settings import Settings
 
 from .answers import DONE, signals
 from .cluster import SECOND, cluster
-from .loading import SlowReader
 
 ENTITY = "@entity@1"
 
 
 async def test_a_delayed_signal_that_is_committed_while_its_entity_is_loaded_is_done_when_it_is_due() -> None:
     async with cluster() as servers:
-        backend = SlowReader()
+        backend = FaultyBackend()
+        backend.may_tell.clear()
         server = await servers.server(backend)
         server.connect()
         await server.signal(ENTITY, "now")

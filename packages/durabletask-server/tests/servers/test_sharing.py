@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
 
 import pytest
-from durabletask_backend.memory import MemoryBackend, MemoryStore
-from durabletask_backend.values import InstanceKey, Lease, LoadedEntity, LoadedInstance, RuntimeStatus, TaskKey
+from durabletask_backend.testing import FaultyBackend
+from durabletask_backend.values import RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.dispatch.filters import WorkFilters
 from durabletask_server.dispatch.stream import Kind
@@ -166,27 +165,8 @@ async def _either(first: Server, second: Server) -> tuple[pb.WorkItem, Server]:
 # Passing back and forth.
 
 
-class Counting(MemoryBackend):
-    """Counts how often instances were read and given up."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        super().__init__(store)
-        self.calls = 0
-
-    async def load(
-        self, lease: Lease, keys: Collection[InstanceKey]
-    ) -> Mapping[InstanceKey, LoadedInstance | LoadedEntity]:
-        self.calls += 1
-
-        return await super().load(lease, keys)
-
-    async def release(self, lease: Lease, keys: Collection[InstanceKey] = (), tasks: Collection[TaskKey] = ()) -> None:
-        self.calls += 1
-        await super().release(lease, keys, tasks)
-
-
-async def _pair(servers: Cluster) -> tuple[list[Counting], Server, Server]:
-    backends = [Counting(servers.store), Counting(servers.store)]
+async def _pair(servers: Cluster) -> tuple[list[FaultyBackend], Server, Server]:
+    backends = [FaultyBackend(servers.store), FaultyBackend(servers.store)]
 
     return backends, await servers.server(backends[0]), await servers.server(backends[1])
 
@@ -205,7 +185,7 @@ async def test_servers_do_not_pass_an_instance_back_and_forth_that_no_worker_fit
 
         await first.start("i", version=version)
         await settle(1000)
-        calls = sum(backend.calls for backend in backends)
+        calls = sum(backend.calls.total() for backend in backends)
 
     assert calls <= 5
 
@@ -221,7 +201,7 @@ async def test_servers_do_not_pass_an_instance_back_and_forth_whose_hub_has_no_w
 
         await first.of("blue").start("i")
         await settle(1000)
-        calls = sum(backend.calls for backend in backends)
+        calls = sum(backend.calls.total() for backend in backends)
 
     assert calls <= 5
 

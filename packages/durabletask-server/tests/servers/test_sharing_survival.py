@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import pytest
-from durabletask_backend.errors import LeaseLostError, StorageFailedError
-from durabletask_backend.memory import MemoryBackend, MemoryStore
-from durabletask_backend.values import InstanceKey, Lease, RuntimeStatus, TaskKey
+from durabletask_backend.errors import LeaseLostError
+from durabletask_backend.testing import FaultyBackend
+from durabletask_backend.values import RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_server.dispatch.filters import WorkFilters
 from durabletask_server.dispatch.stream import Kind
@@ -105,24 +103,10 @@ async def test_turns_that_wait_for_a_worker_that_has_gone_are_taken_elsewhere() 
     assert taken == ids
 
 
-class Unreleasing(MemoryBackend):
-    """Fails to give up what it has, the first time."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        super().__init__(store)
-        self.failed = False
-
-    async def release(self, lease: Lease, keys: Collection[InstanceKey] = (), tasks: Collection[TaskKey] = ()) -> None:
-        if not self.failed:
-            self.failed = True
-            raise StorageFailedError("told to fail")
-
-        await super().release(lease, keys, tasks)
-
-
 async def test_what_could_not_be_given_up_is_given_up_later() -> None:
     async with cluster() as servers:
-        backend = Unreleasing(servers.store)
+        backend = FaultyBackend(servers.store)
+        backend.fail("release")
         first, second = await servers.server(backend), await servers.server()
         await first.start("i")
         await settle()
@@ -130,7 +114,7 @@ async def test_what_could_not_be_given_up_is_given_up_later() -> None:
         await servers.sweep(2)
         item = await second.next()
 
-    assert backend.failed
+    assert backend.calls["release"] >= 2
     assert item.orchestratorRequest.instanceId == "i"
 
 

@@ -28,6 +28,7 @@ from durabletask_backend.values import (
     LoadedEntity,
     LoadedInstance,
     QueryOrder,
+    RuntimeStatus,
     Task,
     TaskKey,
     WorkNames,
@@ -264,6 +265,10 @@ class SqliteBackend:
                 connection, hub, where, order=order, after=after, limit=limit, payloads=payloads
             )
         )
+
+    async def counts(self, hub: str) -> Mapping[RuntimeStatus, int]:
+        """See `Backend.counts`."""
+        return await self._database.search(lambda connection: instance_queries.counts(connection, hub))
 
     async def children(self, key: InstanceKey) -> Sequence[InstanceKey]:
         """See `Backend.children`."""

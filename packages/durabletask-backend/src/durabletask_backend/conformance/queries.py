@@ -36,6 +36,18 @@ class QueryConformance(ConformanceBase):
 
             assert (page.instances, page.next) == ((), None)
 
+    async def test_how_many_have_which_status(self, driver: Driver) -> None:
+        """Of one hub; statuses that no instance has are left out, or are zero."""
+        await driver.commit(*(create(key(name)) for name in "abcd"))
+        await driver.commit(turn(key("a"), status=RuntimeStatus.COMPLETED), turn(key("b"), status=RuntimeStatus.FAILED))
+
+        expected = {RuntimeStatus.PENDING: 2, RuntimeStatus.COMPLETED: 1, RuntimeStatus.FAILED: 1}
+
+        for hub, statuses in ((HUB, expected), ("nowhere", {})):
+            counts = await driver.backend.counts(hub)
+
+            assert {status: count for status, count in counts.items() if count} == statuses
+
     async def test_in_order_of_creation(self, driver: Driver) -> None:
         """By creation time, whatever the order of commit, and by id among equals, by code point."""
         equals = ["B", "a", "b", "é", "\uffff", "\U0001f600"]

@@ -6,12 +6,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from itertools import count
+from time import monotonic
 
 from durabletask_backend.values import InstanceKey
 
+from durabletask_server.about import about
 from durabletask_server.dispatch.crews import Crews
 from durabletask_server.dispatch.lanes import Lane, Lanes
 from durabletask_server.dispatch.stream import Kind, StreamOptions, WorkerStream, WorkItem
+from durabletask_server.measures import Measures
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +24,12 @@ class Dispatcher:
 
     Args:
         default_limits: How many items of each kind a stream may hold that does not say.
+        measures: Is told of what becomes of items; None for nobody.
     """
 
-    def __init__(self, default_limits: Mapping[Kind, int]) -> None:
+    def __init__(self, default_limits: Mapping[Kind, int], measures: Measures | None = None) -> None:
+        self.measures = measures or Measures()
+        """Is told of what becomes of items."""
         self._default_limits = default_limits
         self._crews = Crews()
         turns = count(1)
@@ -58,11 +64,17 @@ class Dispatcher:
 
         # What a drain breaks is ready again for the next server, and no fault of the item's.
         for item in items if not self._draining else ():
+            self.measures.returned(item)
+
             try:
                 item.broken()
             except Exception:
                 # The others are to be had back all the same.
-                log.exception("a work item of instance %s cannot be taken back", item.instance.instance_id)
+                log.exception(
+                    "a work item of instance %s cannot be taken back",
+                    item.instance.instance_id,
+                    extra=about(item.instance),
+                )
 
         if items:
             log.info("stream %d ended while it held %d work items; they are ready again", stream.number, len(items))
@@ -71,6 +83,7 @@ class Dispatcher:
 
     def add(self, item: WorkItem, *, front: bool = False) -> None:
         """Make an item ready."""
+        item.ready_at = monotonic()
         self._ready[item.kind].push(item, front=front)
         self._schedule()
 
@@ -137,6 +150,19 @@ class Dispatcher:
         """How many more items of a kind all workers together may hold."""
         return sum(stream.free(kind) for stream in self._streams.values())
 
+    def waiting(self) -> list[tuple[Kind, str, int]]:
+        """How many items wait for a worker, by kind and name. May be called from any thread."""
+        return [(kind, lane.name, size) for kind, lanes in self._ready.items() for lane, size in lanes.sizes()]
+
+    def held(self) -> list[WorkItem]:
+        """What workers hold. May be called from any thread."""
+        return [item for stream in list(self._streams.values()) for item in stream.holds()]
+
+    @property
+    def connected(self) -> int:
+        """How many workers are."""
+        return len(self._streams)
+
     def ready(self, kind: Kind) -> int:
         """How many items of a kind wait for a worker."""
         return len(self._ready[kind])
@@ -165,23 +191,26 @@ class Dispatcher:
 
         for lanes in self._ready.values():
             if lanes:
-                lanes.match(_hand_out)
+                lanes.match(self._hand_out)
 
         # What is ready still, though there is room, nobody wants.
         if self.on_hungry is not None and any(self.free(kind) > 0 for kind in Kind):
             self.on_hungry()
 
+    def _hand_out(self, item: WorkItem, stream: WorkerStream) -> None:
+        try:
+            encoded = item.hand_out(stream)
+        except Exception:
+            log.exception(
+                "a work item of instance %s cannot be handed out", item.instance.instance_id, extra=about(item.instance)
+            )
+            return
+
+        if encoded is not None:
+            item.out_at = monotonic()
+            self.measures.handed_out(item)
+            stream.send(item, encoded)
+
 
 def _nothing() -> None:
     pass
-
-
-def _hand_out(item: WorkItem, stream: WorkerStream) -> None:
-    try:
-        encoded = item.hand_out(stream)
-    except Exception:
-        log.exception("a work item of instance %s cannot be handed out", item.instance.instance_id)
-        return
-
-    if encoded is not None:
-        stream.send(item, encoded)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from durabletask_backend.values import Entity, Instance, Task
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing.contexts import operation_context
 
 from durabletask_server.engine.framing import NEW_EVENT, frame, frames
 from durabletask_server.engine.turn import Turn
@@ -103,5 +104,8 @@ def encode_batch(entity: Entity, operations: Iterable[pb.HistoryEvent], token: s
 
         if asked.HasField("input"):
             request.input.CopyFrom(asked.input)
+
+        if (context := operation_context(asked)) is not None:
+            context.write(request.traceContext)
 
     return pb.WorkItem(entityRequest=batch, completionToken=token).SerializeToString()

@@ -116,6 +116,10 @@ class Lanes:
         for instance in [instance for instance in self._of_instance if instance.hub == hub]:
             self.drop(instance, lambda _: True)
 
+    def sizes(self) -> list[tuple[Lane, int]]:
+        """How many items wait in each lane that has some. May be called from any thread."""
+        return [(lane, len(line.queue)) for lane, line in list(self._lines.items())]
+
     def wanted(self, lane: Lane) -> bool:
         """Whether somebody wants what waits in a lane, or would."""
         return bool(self._audience(lane).crews)

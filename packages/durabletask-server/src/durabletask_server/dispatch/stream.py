@@ -56,6 +56,11 @@ class WorkItem(Protocol):
         """Of the orchestration that scheduled an activity."""
         ...
 
+    ready_at: float
+    """When it was made ready, by `time.monotonic`; set by the dispatcher, as is `out_at`."""
+    out_at: float
+    """When a worker was given it."""
+
     @property
     def prefer(self) -> int | None:
         """The number of a stream to which it goes if that one can take it."""
@@ -131,6 +136,10 @@ class WorkerStream:
     def held(self, kind: Kind) -> int:
         """How many items of a kind it holds."""
         return len(self._held[kind])
+
+    def holds(self) -> list[WorkItem]:
+        """All that it holds. May be called from any thread."""
+        return [item for held in self._held.values() for item in list(held.values())]
 
     def send(self, item: WorkItem, encoded: bytes) -> None:
         """Put an item on the stream; it is held from now on."""

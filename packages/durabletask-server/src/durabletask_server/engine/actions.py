@@ -16,6 +16,7 @@ from durabletask_backend.values import (
     TaskKey,
 )
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing.contexts import TraceContext, operation_context, travel_with
 
 from durabletask_server.engine import events, legacy, locks
 from durabletask_server.engine.ids import NewId
@@ -55,6 +56,8 @@ class Draft:
         self.effects: list[Effect] = []
         self.notes: list[str] = []
         """What was asked for in vain."""
+        self.trace: Callable[[], TraceContext | None] = _untraced
+        """Where the span of the orchestration is."""
 
     def confirm(self, action_id: int) -> pb.HistoryEvent:
         """Add the event, still empty, that confirms an action."""
@@ -81,6 +84,10 @@ class Draft:
         self.confirmed.clear()
         self.tasks.clear()
         self.effects.clear()
+
+
+def _untraced() -> None:
+    """Nobody has told."""
 
 
 def _schedule_task(draft: Draft, action: pb.OrchestratorAction) -> None:
@@ -316,6 +323,14 @@ def _post_operation(
         called.targetInstanceId.value = key.instance_id
         called.parentInstanceId.value = draft.instance.key.instance_id
         called.parentExecutionId.value = draft.instance.execution_id
+
+    if operation_context(asked) is None and (context := draft.trace()) is not None:
+        travel_with(
+            event.entityOperationSignaled
+            if isinstance(asked, pb.EntityOperationSignaledEvent)
+            else event.entityOperationCalled,
+            context,
+        )
 
     draft.effects.append(
         AppendMessage(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from durabletask_backend.mutations import AppendMessage, CreateInstance
 from durabletask_backend.values import TERMINAL_STATUSES, EntityLock, Instance, InstanceKey, Micros, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing.contexts import TraceContext, travel_with
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from durabletask_server.engine import events, locks
@@ -263,6 +264,9 @@ def signal_entity(hub: str, request: pb.SignalEntityRequest, now: Micros) -> App
     event = events.operation_signaled(
         now, key.instance_id, request.name, events.optional(request, "input"), request.requestId, due
     )
+
+    if (context := TraceContext.of(request.parentTraceContext)) is not None:
+        travel_with(event.entityOperationSignaled, context)
 
     return AppendMessage(key=key, payload=event.SerializeToString(), due_at=due, at=now)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from durabletask_backend.mutations import AppendMessage, CompleteTurn, NextGeneration
 from durabletask_backend.plan import turn_applied
 from durabletask_backend.values import TERMINAL_STATUSES, Micros, RuntimeStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
+from durabletask_protos.tracing.contexts import TraceContext, orchestration_context
 
 from durabletask_server.engine import events, locks
 from durabletask_server.engine.actions import Draft, performer
@@ -82,6 +84,8 @@ class _Decider:
         if response.HasField("orchestrationTraceContext"):
             self._context = response.orchestrationTraceContext.SerializeToString()
 
+        # Once for all operations that the turn asks for, and not for a turn that asks for none.
+        self._draft.trace = cache(self._trace)
         self._put_back(response)
         self._draft.sections = Sections(self._sections_before())
         completion = self._completion(response)
@@ -149,6 +153,12 @@ class _Decider:
         self._end(events.NO_ID, RuntimeStatus.FAILED, None, failure)
 
         return self._decision(RuntimeStatus.FAILED, failure=failure)
+
+    def _trace(self) -> TraceContext | None:
+        begun = (event.executionStarted for event in self._new_events if event.HasField("executionStarted"))
+        started = self._state.start or next(begun, None)
+
+        return None if started is None else orchestration_context(started, self._context)
 
     def _refused(self, action: pb.OrchestratorAction, error_type: str, problem: str) -> Decision:
         kind = action.WhichOneof("orchestratorActionType") or "of a kind unknown here"

@@ -77,6 +77,7 @@ def perform(key: InstanceKey, action: pb.OperationAction, at: Micros, new_id: Ne
                     input=signal.input if signal.HasField("input") else None,
                     requestId=str(UUID(hex=new_id())),
                     scheduledTime=signal.scheduledTime if signal.HasField("scheduledTime") else None,
+                    parentTraceContext=signal.parentTraceContext if signal.HasField("parentTraceContext") else None,
                 ),
                 at,
             )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import grpc
 from durabletask_backend.errors import HubMissingError, LeaseLostError, StorageFailedError
@@ -73,8 +73,88 @@ def hub_of(context: Context) -> str:
     return name
 
 
+class Unary(Generic[Request]):
+    """An RPC with one request and one response.
+
+    Args:
+        request_type: What it is asked.
+        method: Answers a request to a hub; its exceptions become statuses.
+        exists: Whether there is a hub of that name; None where none has to be there.
+    """
+
+    def __init__(
+        self,
+        request_type: type[Request],
+        method: Callable[[str, Request], Awaitable[Message]],
+        exists: Callable[[str], Awaitable[bool]] | None,
+    ) -> None:
+        self._request_type = request_type
+        self._method = method
+        self._exists = exists
+
+    async def __call__(self, request: Request, context: Context) -> Message:
+        """Answer a call whose request is decoded already, and is not changed."""
+        try:
+            return await self._method(await _hub(context, self._exists), request)
+        except Exception as error:
+            await abort(context, error)
+            raise
+
+    def handler(self) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """What a server needs to serve it."""
+
+        async def call(raw: bytes, context: Context) -> bytes:
+            return (await self(await _parsed(self._request_type, raw, context), context)).SerializeToString()
+
+        return grpc.unary_unary_rpc_method_handler(call)
+
+
+class Streaming(Generic[Request]):
+    """An RPC with a stream of encoded responses; otherwise as `Unary`.
+
+    Args:
+        request_type: What it is asked.
+        method: Answers a request to a hub.
+        exists: Whether there is a hub of that name.
+    """
+
+    def __init__(
+        self,
+        request_type: type[Request],
+        method: Callable[[str, Request, Context], AsyncGenerator[bytes, None]],
+        exists: Callable[[str], Awaitable[bool]],
+    ) -> None:
+        self._request_type = request_type
+        self._method = method
+        self._exists = exists
+
+    async def __call__(self, request: Request, context: Context) -> AsyncGenerator[bytes, None]:
+        """Answer a call whose request is decoded already, and is not changed."""
+        try:
+            hub = await _hub(context, self._exists)
+
+            async with aclosing(self._method(hub, request, context)) as responses:
+                async for response in responses:
+                    yield response
+        except Exception as error:  # noqa: BLE001 - told to the caller
+            await abort(context, error)
+
+    def handler(self) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """What a server needs to serve it."""
+
+        async def call(raw: bytes, context: Context) -> AsyncGenerator[bytes, None]:
+            async with aclosing(self(await _parsed(self._request_type, raw, context), context)) as responses:
+                async for response in responses:
+                    yield response
+
+        return grpc.unary_stream_rpc_method_handler(call)
+
+
+Rpc: TypeAlias = "Unary[Any] | Streaming[Any]"
+
+
 class Rpcs:
-    """Makes the handlers of RPCs.
+    """Makes RPCs.
 
     Args:
         exists: Whether there is a hub of that name.
@@ -89,56 +169,44 @@ class Rpcs:
         method: Callable[[str, Request], Awaitable[Message]],
         *,
         needs_hub: bool = True,
-    ) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """The handler of an RPC with one request and one response.
+    ) -> Unary[Request]:
+        """See `Unary`.
 
         Args:
             request_type: What it is asked.
             method: Answers a request to a hub; its exceptions become statuses.
             needs_hub: Whether the hub has to be there.
         """
-
-        async def call(raw: bytes, context: Context) -> bytes:
-            try:
-                hub = await self._hub(context) if needs_hub else hub_of(context)
-
-                return (await method(hub, parse(request_type, raw))).SerializeToString()
-            except Exception as error:
-                await abort(context, error)
-                raise
-
-        return grpc.unary_unary_rpc_method_handler(call)
+        return Unary(request_type, method, self._exists if needs_hub else None)
 
     def streaming(
         self, request_type: type[Request], method: Callable[[str, Request, Context], AsyncGenerator[bytes, None]]
-    ) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """The handler of an RPC with a stream of encoded responses; otherwise as `unary`."""
+    ) -> Streaming[Request]:
+        """See `Streaming`."""
+        return Streaming(request_type, method, self._exists)
 
-        async def call(raw: bytes, context: Context) -> AsyncIterator[bytes]:
-            try:
-                hub = await self._hub(context)
 
-                async with aclosing(method(hub, parse(request_type, raw), context)) as responses:
-                    async for response in responses:
-                        yield response
-            except Exception as error:  # noqa: BLE001 - told to the caller
-                await abort(context, error)
+async def _hub(context: Context, exists: Callable[[str], Awaitable[bool]] | None) -> str:
+    """The hub that a call is for.
 
-        return grpc.unary_stream_rpc_method_handler(call)
+    Raises:
+        InvalidRequestError: No hub can have that name.
+        HubMissingError: There is none.
+    """
+    hub = hub_of(context)
 
-    async def _hub(self, context: Context) -> str:
-        """The hub that a call is for.
+    if exists is not None and not await exists(hub):
+        raise HubMissingError(hub)
 
-        Raises:
-            InvalidRequestError: No hub can have that name.
-            HubMissingError: There is none.
-        """
-        hub = hub_of(context)
+    return hub
 
-        if not await self._exists(hub):
-            raise HubMissingError(hub)
 
-        return hub
+async def _parsed(request_type: type[Request], raw: bytes, context: Context) -> Request:
+    try:
+        return parse(request_type, raw)
+    except InvalidRequestError as error:
+        await abort(context, error)
+        raise
 
 
 def parse(request_type: type[Request], raw: bytes) -> Request:

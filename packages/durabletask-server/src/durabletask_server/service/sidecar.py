@@ -11,17 +11,17 @@ from durabletask_server.service.hubs import HubRpcs
 from durabletask_server.service.instances import InstanceRpcs
 from durabletask_server.service.lifecycle import LifecycleRpcs
 from durabletask_server.service.queries import QueryRpcs
-from durabletask_server.service.rpc import Rpcs
+from durabletask_server.service.rpc import Rpc, Rpcs
 from durabletask_server.service.workitems import WorkItemRpcs
 from durabletask_server.taskhub import TaskHubWorker
 
 SERVICE = "TaskHubSidecarService"
 
 
-def handlers(hub: TaskHubWorker) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
-    """The handler of each RPC, by its name."""
-    rpcs = Rpcs(hub.find_hub)
-    unary, streaming = rpcs.unary, rpcs.streaming
+def rpcs(hub: TaskHubWorker) -> dict[str, Rpc]:
+    """Each RPC of an engine, by its name; to be called without gRPC, too."""
+    made = Rpcs(hub.find_hub)
+    unary, streaming = made.unary, made.streaming
     instances = InstanceRpcs(hub)
     lifecycle = LifecycleRpcs(hub)
     hubs = HubRpcs(hub)
@@ -66,7 +66,8 @@ def handlers(hub: TaskHubWorker) -> dict[str, grpc.RpcMethodHandler[bytes, bytes
 
 def attach(server: grpc.aio.Server, hub: TaskHubWorker) -> None:
     """Serve a started engine on a gRPC server that is the caller's own."""
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers(hub)),))
+    handlers = {name: rpc.handler() for name, rpc in rpcs(hub).items()}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
