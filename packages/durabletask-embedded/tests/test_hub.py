@@ -153,6 +153,21 @@ def test_it_goes_on_after_it_was_killed(tmp_path: Path) -> None:
     assert (tmp_path / "steps").read_text().split() == ["0", "1", "2", "3", "3", "4", "5"]
 
 
+async def test_payloads_may_be_of_any_size() -> None:
+    large, texts = "x" * (5 << 20), Registry()
+
+    @texts.activity
+    def upper(ctx: ActivityContext, text: str) -> str:
+        return text.upper()
+
+    @texts.orchestrator
+    async def uppers(ctx: OrchestrationContext, text: str) -> str:
+        return await ctx.call_activity(upper, text)
+
+    async with TaskHub("", texts) as hub:
+        assert await hub.client.run_orchestration(uppers, input=large, timeout=TIMEOUT) == large.upper()
+
+
 async def test_several_in_one_process(tmp_path: Path) -> None:
     async with TaskHub(MemoryBackend(), registry) as one, TaskHub(tmp_path / "two.sqlite3", registry) as two:
         await one.client.run_orchestration(doubled, input=1, instance_id="i", timeout=TIMEOUT)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from durabletask_embedded import TestHub
+import pytest
+from durabletask_embedded import TaskHub, TestHub
 from durabletask_worker import ActivityContext, OrchestrationContext, Registry, RetryPolicy
 
 README = Path(__file__).parents[1] / "README.md"
@@ -45,3 +48,37 @@ async def test_a_year_goes_by() -> None:
     test: Callable[[], Coroutine[Any, Any, None]] = names["test_a_year_of_payments"]
 
     await test()
+
+
+def test_histories_of_a_directory_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TaskHub("", registry) as hub:
+        hub.client.run_orchestration(subscription, input=0, instance_id="a")
+        (tmp_path / "tests" / "histories").mkdir(parents=True)
+        recorded = hub.client.export_orchestration_history("a")
+        (tmp_path / "tests" / "histories" / "a.json").write_text(recorded, "utf-8")
+
+    monkeypatch.chdir(tmp_path)
+    (code,) = (part for part in README.read_text("utf-8").split("```python\n") if "histories(" in part)
+    names: dict[str, Any] = {**globals()}
+    exec(code.split("```", 1)[0], names)  # noqa: S102 - our own page
+    (mark,) = names["test_running_orchestrations_go_on"].pytestmark
+
+    assert [path.stem for path in mark.args[1]] == ["a"]
+    names["test_running_orchestrations_go_on"](*mark.args[1])
+
+
+def test_the_fixtures_are_the_plugins() -> None:
+    text = README.read_text("utf-8")
+    plugin = Path(sys.modules[TaskHub.__module__].__file__ or "").with_name("pytest_plugin.py").read_text("utf-8")
+    named = set(re.findall(r"`(durabletask_\w+)`", text)) - {"durabletask_embedded"}
+
+    assert named == set(re.findall(r"def (durabletask_\w+)\(", plugin)) - {"durabletask_registry"}
+
+
+def test_ten_years_go_by() -> None:
+    (code,) = (part for part in README.read_text("utf-8").split("```python\n") if "test_ten_years" in part)
+    names: dict[str, Any] = {**globals()}
+    exec(code.split("```", 1)[0], names)  # noqa: S102 - our own page
+
+    with TestHub(registry, seed=7) as hub:
+        names["test_ten_years"](hub.client, hub.activities)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
+from durabletask_server.service.rpc import Rpc
 
 __all__ = ["LocalChannel"]
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
-Handlers: TypeAlias = "Mapping[str, grpc.RpcMethodHandler[bytes, bytes]]"
 
 
 class _Aborted(grpc.aio.AbortError):
@@ -49,22 +49,25 @@ def _error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
 class _StreamCall:
     """A call with many responses, read one by one."""
 
-    def __init__(self, responses: AsyncIterator[bytes], read: Callable[[bytes], Any], timeout: float | None) -> None:
+    def __init__(
+        self, responses: AsyncGenerator[bytes, None], read: Callable[[bytes], Any], timeout: float | None
+    ) -> None:
         self._responses = responses
         self._read = read
         self._deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-        self._reading: asyncio.Task[bytes] | None = None
+        self._reader: asyncio.Task[Any] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._is_cancelled = False
 
     def cancel(self) -> bool:
         """End the call. Whoever reads it learns of it as of a call that was cancelled."""
         self._is_cancelled = True
 
-        if self._reading is not None:
-            self._reading.cancel()
-        else:
+        if self._reader is not None:
+            self._reader.cancel()
+        elif self._closing is None:
             # The handler is left at its next chance, as the end of its generator.
-            self._reading = asyncio.ensure_future(_close(self._responses))
+            self._closing = asyncio.create_task(self._responses.aclose())
 
         return True
 
@@ -82,46 +85,34 @@ class _StreamCall:
         if self._is_cancelled:
             raise asyncio.CancelledError
 
-        self._reading = asyncio.ensure_future(_next(self._responses))
+        self._reader = asyncio.current_task()
 
         try:
             async with asyncio.timeout_at(self._deadline):
-                response = await self._reading
+                return self._read(await anext(self._responses))
         except _Aborted as aborted:
             raise _error(aborted.code, aborted.details) from None
         except TimeoutError:
             raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
         except asyncio.CancelledError:
-            await _close(self._responses)
+            await self._responses.aclose()
 
             raise
         finally:
-            self._reading = None
-
-        return self._read(response)
-
-
-async def _next(responses: AsyncIterator[bytes]) -> bytes:
-    return await responses.__anext__()
-
-
-async def _close(responses: Any) -> bytes:
-    await responses.aclose()
-
-    return b""
+            self._reader = None
 
 
 class LocalChannel:
-    """A `grpc.aio.Channel` as far as the stubs of the protocol need one.
+    """A `grpc.aio.Channel` as far as the stubs of the protocol need one. Requests and responses pass as they are, not encoded.
 
     Args:
-        handlers: The RPCs of a server in this process, by name. They run on the event loop of whoever calls.
+        rpcs: The RPCs of an engine in this process, by name. They run on the event loop of whoever calls.
     """
 
-    def __init__(self, handlers: Handlers) -> None:
+    def __init__(self, rpcs: Mapping[str, Rpc]) -> None:
         self.under_way: Counter[str] = Counter()
         """How many calls with one response are not answered yet, by the name of the RPC."""
-        self._handlers = handlers
+        self._rpcs = rpcs
 
     def unary_unary(
         self,
@@ -131,7 +122,7 @@ class LocalChannel:
         **options: object,
     ) -> Callable[..., Coroutine[Any, Any, Any]]:
         """See `grpc.aio.Channel.unary_unary`."""
-        name, handler = method.rpartition("/")[2], self._handler(method).unary_unary
+        name, rpc = method.rpartition("/")[2], self._rpc(method)
 
         async def call(
             request: Any,
@@ -145,7 +136,7 @@ class LocalChannel:
 
             try:
                 async with asyncio.timeout(timeout):
-                    return response_deserializer(await handler(request_serializer(request), context))
+                    return await rpc(request, context)
             except _Aborted as aborted:
                 raise _error(aborted.code, aborted.details) from None
             except TimeoutError:
@@ -163,7 +154,7 @@ class LocalChannel:
         **options: object,
     ) -> Callable[..., _StreamCall]:
         """See `grpc.aio.Channel.unary_stream`."""
-        handler = self._handler(method).unary_stream
+        rpc = self._rpc(method)
 
         def call(
             request: Any,
@@ -172,19 +163,13 @@ class LocalChannel:
             metadata: Metadata | None = None,
             wait_for_ready: bool = False,
         ) -> _StreamCall:
-            responses = handler(request_serializer(request), _Context(metadata or ()))
-
-            return _StreamCall(responses, response_deserializer, timeout)
+            return _StreamCall(rpc(request, _Context(metadata or ())), response_deserializer, timeout)
 
         return call
 
-    def _handler(self, method: str) -> Any:
-        # Of the asyncio kind, which the types of gRPC do not tell from the other.
-        return self._handlers.get(method.rpartition("/")[2], _NOT_SERVED)
+    def _rpc(self, method: str) -> Any:
+        return self._rpcs.get(method.rpartition("/")[2], _unserved)
 
 
-async def _unserved(request: bytes, context: _Context) -> bytes:
+async def _unserved(request: object, context: _Context) -> NoReturn:
     raise _Aborted(grpc.StatusCode.UNIMPLEMENTED, "the engine does not serve this call")
-
-
-_NOT_SERVED: Any = grpc.unary_unary_rpc_method_handler(_unserved)

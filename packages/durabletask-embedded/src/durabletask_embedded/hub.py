@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from os import PathLike, fspath
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import grpc
 from durabletask_backend.contract import Backend
 from durabletask_backend.location import backend_at
 from durabletask_client import AsyncTaskHubGrpcClient, TaskHubGrpcClient
 from durabletask_client.serialization import DataConverter
-from durabletask_server.service.sidecar import SERVER_OPTIONS, attach, handlers
+from durabletask_server.observability.metrics import gauged, measures
+from durabletask_server.service.sidecar import SERVER_OPTIONS, attach, rpcs
 from durabletask_server.settings import Settings
 from durabletask_server.taskhub import TaskHubWorker
 from durabletask_worker import Registry, TaskHubGrpcWorker, WorkerStatistics
@@ -22,6 +24,8 @@ from durabletask_embedded.channel import LocalChannel
 from durabletask_embedded.threads import BlockingChannel, LoopThread
 
 __all__ = ["AddressInUseError", "AsyncRunningHub", "RunningHub", "TaskHub"]
+
+T = TypeVar("T")
 
 
 class AddressInUseError(Exception):
@@ -42,8 +46,9 @@ class TaskHub:
         taskhub: The name of the task hub in the location; None for the default one.
         data_converter: Turns values into payloads and back; None for JSON.
         listen: `host:port` to serve other processes at, over gRPC, without TLS; port 0 for any that is free. None for nobody.
+        only_registered: Whether the hub leaves to other workers what `registry` does not have. Otherwise it fails, as unknown.
         grace_period: Seconds that what runs has at the end; what is left then goes on with the next start.
-        settings: The engine's limits and delays; None for the defaults.
+        settings: The engine's limits and delays; None for the defaults, and for messages of any size where nobody else is served.
         worker_options: Further arguments of `TaskHubGrpcWorker`, such as `middleware` and `concurrency_options`.
     """
 
@@ -55,6 +60,7 @@ class TaskHub:
         taskhub: str | None = None,
         data_converter: DataConverter | None = None,
         listen: str | None = None,
+        only_registered: bool = False,
         grace_period: float = 5.0,
         settings: Settings | None = None,
         **worker_options: Any,
@@ -64,6 +70,7 @@ class TaskHub:
         self._taskhub = taskhub
         self._data_converter = data_converter
         self._listen = listen
+        self._only_registered = only_registered
         self._grace_period = grace_period
         self._settings = settings
         self._worker_options = worker_options
@@ -118,7 +125,13 @@ class TaskHub:
             hub.connect(self._taskhub, self._data_converter, self._new_id)
 
             if self._registry is not None:
-                await hub.host(self._registry, self._taskhub, self._data_converter, self._worker_options)
+                await hub.host(
+                    self._registry,
+                    self._taskhub,
+                    self._data_converter,
+                    self._worker_options,
+                    only_registered=self._only_registered,
+                )
         except BaseException:
             await hub.stop()
 
@@ -129,8 +142,10 @@ class TaskHub:
     def _engine(self) -> TaskHubWorker:
         location = self._location
         backend = backend_at(fspath(location)) if isinstance(location, (str, PathLike)) else location
+        # What passes no socket may be of any size.
+        settings = self._settings or (Settings() if self._listen else Settings(message_limit=sys.maxsize))
 
-        return TaskHubWorker(backend, settings=self._settings)
+        return TaskHubWorker(backend, settings=settings, measures=measures())
 
 
 class AsyncRunningHub:
@@ -158,9 +173,10 @@ class AsyncRunningHub:
         """Open the engine. For `TaskHub`."""
         await engine.start()
         self.engine = engine
-        self.channel = LocalChannel(handlers(engine))
+        self.channel = LocalChannel(rpcs(engine))
         self._ends.push_async_callback(engine.close)
         self._ends.push_async_callback(engine.drain, grace)
+        await self._ends.enter_async_context(gauged(engine))
 
     async def listen(self, address: str) -> str:
         """Serve other processes. For `TaskHub`."""
@@ -194,12 +210,18 @@ class AsyncRunningHub:
         taskhub: str | None,
         data_converter: DataConverter | None,
         options: dict[str, Any],
+        *,
+        only_registered: bool = False,
     ) -> None:
         """Host a registry. For `TaskHub`."""
         channel = cast("grpc.aio.Channel", self.channel)
         self._worker = TaskHubGrpcWorker(
             channel=channel, registry=registry, taskhub=taskhub, data_converter=data_converter, **options
         )
+
+        if only_registered:
+            self._worker.use_work_item_filters()
+
         await self._ends.enter_async_context(self._worker)
 
     async def stop(self) -> None:
@@ -216,14 +238,15 @@ class RunningHub:
 
     Args:
         hub: What to run.
+        running: What it becomes; None for what `async with` would give.
     """
 
     client: TaskHubGrpcClient
     """A client of the hub, the same as for a remote one. Safe to share between threads."""
 
-    def __init__(self, hub: TaskHub) -> None:
+    def __init__(self, hub: TaskHub, running: AsyncRunningHub | None = None) -> None:
         self._loop: LoopThread | None = LoopThread("durabletask-hub")
-        self._hub = AsyncRunningHub()
+        self._hub = running or AsyncRunningHub()
 
         try:
             self._loop.run(hub._begin(self._hub))  # noqa: SLF001 - the other half of `TaskHub`
@@ -237,6 +260,7 @@ class RunningHub:
             channel=channel,
             taskhub=hub._taskhub,  # noqa: SLF001
             data_converter=hub._data_converter,  # noqa: SLF001
+            new_id=hub._new_id,  # noqa: SLF001
         )
 
     @property
@@ -264,6 +288,19 @@ class RunningHub:
                 loop.run(self._hub.stop())
             finally:
                 loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something where the hub runs, and wait for it.
+
+        Raises:
+            RuntimeError: The hub has stopped.
+        """
+        if self._loop is None:
+            work.close()
+
+            raise RuntimeError("the hub has stopped")
+
+        return self._loop.run(work)
 
     def __enter__(self) -> Self:
         return self

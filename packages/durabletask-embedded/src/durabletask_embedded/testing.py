@@ -12,14 +12,15 @@ from uuid import UUID
 from durabletask_backend.memory import MemoryBackend
 from durabletask_client import EntityInstanceId
 from durabletask_server.settings import Settings
-from durabletask_server.taskhub import TaskHubWorker
+from durabletask_server.taskhub import DEFAULT_HUB, TaskHubWorker
 from durabletask_worker import Registry
 
 from durabletask_embedded.doubles import SET_STATE, Doubles
-from durabletask_embedded.hub import AsyncRunningHub, TaskHub
+from durabletask_embedded.hub import AsyncRunningHub, RunningHub, TaskHub
+from durabletask_embedded.readable import described
 from durabletask_embedded.virtual_time import VirtualClock, settled
 
-__all__ = ["AsyncTestHub", "TestHub"]
+__all__ = ["AsyncTestHub", "RunningTestHub", "TestHub"]
 
 _WAITS = frozenset({"WaitForInstanceCompletion", "WaitForInstanceStart"})
 _NEVER = 100 * 365 * 86_400.0
@@ -27,8 +28,11 @@ _NEVER = 100 * 365 * 86_400.0
 
 
 class TestHub:
-    """A hub for tests, in `async with`. Time stands still while anything happens, and jumps to what is due next when a test waits
-    for an orchestration and nothing else can happen: a sleep of thirty days takes milliseconds.
+    """A hub for tests, in `async with` or in `with`. Time stands still while anything happens, and jumps to what is due next when a test
+    waits for an orchestration and nothing else can happen: a sleep of thirty days takes milliseconds.
+
+    `async with` runs it on the test's event loop and gives an `AsyncTestHub`; `with` runs it on a thread of its own and gives a
+    `RunningTestHub`, whose client blocks.
 
     Runs with the same seed have the same histories, as far as the code under test is deterministic: ids and the time that
     activities take follow from the seed.
@@ -57,20 +61,29 @@ class TestHub:
         self._doubles = Doubles(self._clock, seed, latency)
         middleware = (*worker_options.pop("middleware", ()), self._doubles)
         self._hub = _VirtualTaskHub(registry, self._clock, seed, {**worker_options, "middleware": middleware})
-        self._running: AsyncTestHub | None = None
+        self._running = AsyncTestHub(self._clock, self._doubles, seed)
+        self._blocking: RunningTestHub | None = None
 
     async def __aenter__(self) -> AsyncTestHub:
-        self._running = AsyncTestHub(self._clock, self._doubles)
-        await self._hub.begin(self._running)
-        self._running.run()
+        await self._hub._begin(self._running)  # noqa: SLF001 - the other half of this class
 
         return self._running
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._running is not None:
-            await self._running.stop()
+        await self._running.stop()
+
+    def __enter__(self) -> RunningTestHub:
+        self._blocking = RunningTestHub(self._hub, self._running)
+
+        return self._blocking
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._blocking is not None:
+            self._blocking.stop()
 
 
 class AsyncTestHub(AsyncRunningHub):
@@ -79,12 +92,15 @@ class AsyncTestHub(AsyncRunningHub):
     Args:
         clock: Its time.
         doubles: Its activities.
+        seed: What chance follows from.
     """
 
     __test__ = False
 
-    def __init__(self, clock: VirtualClock, doubles: Doubles) -> None:
+    def __init__(self, clock: VirtualClock, doubles: Doubles, seed: int) -> None:
         super().__init__()
+        self.seed = seed
+        """What chance follows from."""
         self.clock = clock
         """The time, as orchestrations have it."""
         self.activities = doubles
@@ -118,6 +134,13 @@ class AsyncTestHub(AsyncRunningHub):
         await self.client.signal_entity(entity, SET_STATE)
         await self.settle()
 
+    def describe(self) -> str:
+        """Describe each instance and its history, for people to read. Waits for nothing, and may be called from any thread while nothing happens."""
+        backend = self.engine.backend
+        assert isinstance(backend, MemoryBackend)
+
+        return described(backend, DEFAULT_HUB)
+
     async def stop(self) -> None:
         """See `AsyncRunningHub.stop`."""
         if self._runner is not None:
@@ -136,6 +159,43 @@ class AsyncTestHub(AsyncRunningHub):
         return any(self.channel.under_way[name] for name in _WAITS)
 
 
+class RunningTestHub(RunningHub):
+    """A running `TestHub` for tests that block. Made by `with TestHub(…)`.
+
+    Args:
+        hub: What to run.
+        running: What it becomes.
+    """
+
+    __test__ = False
+
+    def __init__(self, hub: TaskHub, running: AsyncTestHub) -> None:
+        self.clock = running.clock
+        """The time, as orchestrations have it."""
+        self.seed = running.seed
+        """What chance follows from."""
+        self.activities = running.activities
+        """Counts, replaces, fails and delays activities."""
+        self._test_hub = running
+        super().__init__(hub, running)
+
+    def advance(self, delay: timedelta) -> None:
+        """See `AsyncTestHub.advance`."""
+        self._run(self._test_hub.advance(delay))
+
+    def settle(self) -> None:
+        """See `AsyncTestHub.settle`."""
+        self._run(self._test_hub.settle())
+
+    def set_entity_state(self, entity: EntityInstanceId, state: object) -> None:
+        """See `AsyncTestHub.set_entity_state`."""
+        self._run(self._test_hub.set_entity_state(entity, state))
+
+    def describe(self) -> str:
+        """See `AsyncTestHub.describe`."""
+        return self._test_hub.describe()
+
+
 class _VirtualTaskHub(TaskHub):
     def __init__(self, registry: Registry, clock: VirtualClock, seed: int, worker_options: dict[str, Any]) -> None:
         super().__init__("", registry, grace_period=0.0, **worker_options)
@@ -143,8 +203,12 @@ class _VirtualTaskHub(TaskHub):
         self._random = Random(seed)
         self._new_id = self._ids
 
-    async def begin(self, hub: AsyncTestHub) -> None:
-        await self._begin(hub)
+    async def _begin(self, hub: AsyncRunningHub) -> AsyncRunningHub:
+        await super()._begin(hub)
+        assert isinstance(hub, AsyncTestHub)
+        hub.run()
+
+        return hub
 
     def _engine(self) -> TaskHubWorker:
         settings = Settings(ping_interval=_NEVER, lease=_NEVER, activity_grace=0.0)

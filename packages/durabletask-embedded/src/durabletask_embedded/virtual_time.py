@@ -15,8 +15,10 @@ _MICROSECOND = timedelta(microseconds=1)
 _STEADY = 4
 """How many looks in a row must find nothing to do: what one step of the event loop ends, another may begin."""
 _PAUSE = 0.0005
-"""Seconds between looks while something runs in a thread."""
-_IMPATIENT = 64
+"""Seconds between looks while something runs in a thread, at the most."""
+_FIRST_PAUSE = 0.00005
+"""Seconds; each is a little longer than the one before."""
+_IMPATIENT = 16
 """Looks without a pause before there are pauses."""
 
 
@@ -152,6 +154,6 @@ async def settled(is_idle: Callable[[], bool]) -> None:
     steady = looks = 0
 
     while steady < _STEADY:
-        await asyncio.sleep(0 if looks < _IMPATIENT or steady else _PAUSE)
+        await asyncio.sleep(0 if looks < _IMPATIENT or steady else min(_PAUSE, _FIRST_PAUSE * looks / _IMPATIENT))
         looks += 1
         steady = steady + 1 if is_idle() else 0
