@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from durabletask_client import TaskHubGrpcClient
-from durabletask_worker import OrchestrationContext, TaskHubGrpcWorker
+from durabletask_worker import OrchestrationContext, Registry
 from hub import result, task_hub
 
+registry = Registry()
 
+
+@registry.orchestrator
 async def approval(ctx: OrchestrationContext, seconds: float) -> str:
     """Wait for the event `approve` for some seconds; its data says who approved."""
     try:
@@ -21,17 +23,13 @@ async def approval(ctx: OrchestrationContext, seconds: float) -> str:
 
 def main() -> None:
     """Run it twice."""
-    with task_hub(__doc__) as address, TaskHubGrpcWorker(host_address=address) as worker:
-        worker.add_orchestrator(approval)
-        worker.start()
+    with task_hub(__doc__, registry) as client:
+        lucky = client.schedule_new_orchestration(approval, input=30.0)
+        late = client.schedule_new_orchestration(approval, input=0.5)
+        client.raise_orchestration_event(lucky, "approve", data="Ada")
 
-        with TaskHubGrpcClient(host_address=address) as client:
-            lucky = client.schedule_new_orchestration(approval, input=30.0)
-            late = client.schedule_new_orchestration(approval, input=0.5)
-            client.raise_orchestration_event(lucky, "approve", data="Ada")
-
-            for instance_id in (lucky, late):
-                print(result(client, instance_id, str))
+        for instance_id in (lucky, late):
+            print(result(client, instance_id, str))
 
 
 if __name__ == "__main__":

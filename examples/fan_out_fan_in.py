@@ -6,16 +6,19 @@ import random
 import sys
 import time
 
-from durabletask_client import TaskHubGrpcClient
-from durabletask_worker import ActivityContext, OrchestrationContext, TaskHubGrpcWorker, when_all
-from hub import result, task_hub
+from durabletask_worker import ActivityContext, OrchestrationContext, Registry, when_all
+from hub import PATIENCE, task_hub
+
+registry = Registry()
 
 
+@registry.activity
 def devices_to_update(ctx: ActivityContext, count: int) -> list[str]:
     """List the devices that need an update."""
     return [f"device-{number:02}" for number in range(1, count + 1)]
 
 
+@registry.activity
 def update_device(ctx: ActivityContext, device: str) -> bool:
     """Update a device, which takes a moment and does not always work; return whether it did."""
     time.sleep(random.uniform(0.05, 0.25))
@@ -25,6 +28,7 @@ def update_device(ctx: ActivityContext, device: str) -> bool:
     return updated
 
 
+@registry.orchestrator
 async def update_devices(ctx: OrchestrationContext, count: int) -> float:
     """Update all devices at the same time; return the share that succeeded."""
     devices = await ctx.call_activity(devices_to_update, input=count)
@@ -35,15 +39,9 @@ async def update_devices(ctx: OrchestrationContext, count: int) -> float:
 
 def main() -> None:
     """Run it once, for 20 devices."""
-    with task_hub(__doc__) as address, TaskHubGrpcWorker(host_address=address) as worker:
-        worker.add_orchestrator(update_devices)
-        worker.add_activity(devices_to_update)
-        worker.add_activity(update_device)
-        worker.start()
-
-        with TaskHubGrpcClient(host_address=address) as client:
-            instance_id = client.schedule_new_orchestration(update_devices, input=20)
-            print(f"success rate: {result(client, instance_id, float):.0%}")
+    with task_hub(__doc__, registry) as client:
+        rate = client.run_orchestration(update_devices, input=20, timeout=PATIENCE)
+        print(f"success rate: {rate:.0%}")
 
 
 if __name__ == "__main__":

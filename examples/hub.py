@@ -1,56 +1,78 @@
-"""What the examples share: a task hub, on a server that they start or are given, and the wait for a result."""
+"""What the examples share: the line that decides where one runs, and the wait for a result."""
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
+from durabletask_backend.errors import BackendError
 from durabletask_client import TaskHubGrpcClient
+from durabletask_embedded import TaskHub
+from durabletask_worker import Registry, TaskHubGrpcWorker
 
 T = TypeVar("T")
 
 PATIENCE = 30.0
 """Seconds that an orchestration may take here."""
 
-_LISTENING = "listening on "
-
 
 @contextmanager
-def task_hub(description: str, db: Path | None = None) -> Iterator[str]:
-    """The address of a task hub, for as long as the context lasts.
+def task_hub(description: str, registry: Registry) -> Iterator[TaskHubGrpcClient]:
+    """A task hub that hosts `registry`, for as long as the context lasts.
 
-    The program's command line decides: `--server localhost:4001` takes a server that runs, `--db FILE` starts one on that
-    SQLite file, and without either one starts on `db`.
+    The program's command line decides where it is. By default it is embedded: engine, worker and client are in this process, and
+    keep everything in memory, or with `--db FILE` in a SQLite file. `--server HOST:PORT` hosts the registry on a server that
+    runs, with a worker.
 
     Args:
         description: What `--help` says of the program.
-        db: The SQLite file to use by default; without it, the server keeps everything in memory.
+        registry: What the hub hosts.
 
     Yields:
-        The address, as `host:port`.
+        A client of the hub.
 
     Raises:
-        SystemExit: The server did not start; with what it said.
+        SystemExit: The file cannot be opened; with the reason.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--server", metavar="HOST:PORT", help="use this server instead of starting one")
     where.add_argument(
-        "--db", metavar="FILE", type=Path, default=db, help=f"the SQLite file [default: {db or 'in memory'}]"
+        "--db", metavar="FILE", default="", help="the SQLite file to keep everything in [default: memory]"
     )
+    where.add_argument("--server", metavar="HOST:PORT", help="run on this server, instead of in this process")
     options = parser.parse_args()
 
     if options.server:
-        yield options.server
+        with _remote(options.server, registry) as client:
+            yield client
     else:
-        with _started(options.db) as address:
-            yield address
+        with _embedded(options.db, registry) as client:
+            yield client
+
+
+@contextmanager
+def _embedded(location: str, registry: Registry) -> Iterator[TaskHubGrpcClient]:
+    try:
+        hub = TaskHub(location, registry).start()
+    except BackendError as error:
+        raise SystemExit(f"the hub did not start: {error}") from None
+
+    with hub:
+        yield hub.client
+
+
+@contextmanager
+def _remote(address: str, registry: Registry) -> Iterator[TaskHubGrpcClient]:
+    with (
+        TaskHubGrpcWorker(host_address=address, registry=registry) as worker,
+        TaskHubGrpcClient(host_address=address) as client,
+    ):
+        worker.use_work_item_filters()  # what else is to be done there is for others
+        worker.start()
+
+        yield client
 
 
 def result(client: TaskHubGrpcClient, instance_id: str, kind: type[T]) -> T:
@@ -75,33 +97,3 @@ def result(client: TaskHubGrpcClient, instance_id: str, kind: type[T]) -> T:
     assert output is not None, "they all return something"
 
     return output
-
-
-@contextmanager
-def _started(db: Path | None) -> Iterator[str]:
-    if db is not None:
-        db.parent.mkdir(parents=True, exist_ok=True)
-
-    command = [sys.executable, "-m", "durabletask_server", "--port", "0", "--db", str(db or "")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        address = _address(process.stderr)
-        # Somebody has to read the rest of its log, or it would stop when the pipe is full.
-        reader = threading.Thread(target=process.stderr.read)
-        reader.start()
-        try:
-            yield address
-        finally:
-            process.terminate()
-            reader.join()
-
-
-def _address(log: IO[str]) -> str:
-    said = []
-    for line in log:
-        said.append(line)
-
-        if _LISTENING in line:
-            return line.split(_LISTENING)[1].strip()
-
-    raise SystemExit("".join(["the server did not start:\n", *said]))

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from activity_sequence import greet_cities, say_hello
+import activity_sequence
+import fan_out_fan_in
+from activity_sequence import greet_cities
 from durabletask_client import HistoryEvent, TaskHubGrpcClient
-from durabletask_worker import TaskHubGrpcWorker
-from fan_out_fan_in import devices_to_update, update_device, update_devices
-from hub import result, task_hub
+from durabletask_worker import Registry, TaskHubGrpcWorker
+from fan_out_fan_in import update_devices
+from hub import result
+from server import started_server
+
+registry = Registry()
+registry.include(activity_sequence, fan_out_fan_in)
 
 DATABASE = Path(__file__).resolve().parents[1] / ".demo" / "quickstart.sqlite3"
 
 
 def main() -> None:
     """Run both, one after the other, and print the history of the first."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--db", metavar="FILE", type=Path, default=DATABASE, help="the SQLite file [default: %(default)s]"
+    )
+    options = parser.parse_args()
+
     with (
-        task_hub(__doc__, DATABASE) as address,
-        TaskHubGrpcWorker(host_address=address) as worker,
+        started_server(options.db) as address,
+        TaskHubGrpcWorker(host_address=address, registry=registry) as worker,
         TaskHubGrpcClient(host_address=address) as client,
     ):
         known = len(client.get_all_orchestration_states())
         print(f"The server listens on {address}; it has {known} orchestrations on record.")
-
-        for orchestrator in (greet_cities, update_devices):
-            worker.add_orchestrator(orchestrator)
-
-        for activity in (say_hello, devices_to_update, update_device):
-            worker.add_activity(activity)
 
         worker.start()
         print("The worker waits for work.\n\nActivity sequence: three cities, one after the other")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from durabletask_client import TaskHubGrpcClient
-from durabletask_worker import ActivityContext, OrchestrationContext, RetryPolicy, TaskFailedError, TaskHubGrpcWorker
-from hub import result, task_hub
+from durabletask_worker import ActivityContext, OrchestrationContext, Registry, RetryPolicy, TaskFailedError
+from hub import PATIENCE, task_hub
+
+registry = Registry()
 
 PATIENT = RetryPolicy(
     first_retry_interval=timedelta(milliseconds=100),
@@ -17,6 +18,7 @@ PATIENT = RetryPolicy(
 calls: dict[str, int] = {}
 
 
+@registry.activity
 def fetch_quote(ctx: ActivityContext, works_at: int) -> str:
     """Fetch a quote from a service that fails until it is called for the `works_at`-th time."""
     call = calls[ctx.orchestration_id] = calls.get(ctx.orchestration_id, 0) + 1
@@ -28,6 +30,7 @@ def fetch_quote(ctx: ActivityContext, works_at: int) -> str:
     return f"a quote, at call {call}"
 
 
+@registry.orchestrator
 async def quote(ctx: OrchestrationContext, works_at: int) -> str:
     """Fetch a quote, with at most three attempts."""
     try:
@@ -38,15 +41,9 @@ async def quote(ctx: OrchestrationContext, works_at: int) -> str:
 
 def main() -> None:
     """Run it with a service that works at the third call, and with one that needs a fourth."""
-    with task_hub(__doc__) as address, TaskHubGrpcWorker(host_address=address) as worker:
-        worker.add_orchestrator(quote)
-        worker.add_activity(fetch_quote)
-        worker.start()
-
-        with TaskHubGrpcClient(host_address=address) as client:
-            for works_at in (3, 4):
-                instance_id = client.schedule_new_orchestration(quote, input=works_at)
-                print(result(client, instance_id, str))
+    with task_hub(__doc__, registry) as client:
+        for works_at in (3, 4):
+            print(client.run_orchestration(quote, input=works_at, timeout=PATIENCE))
 
 
 if __name__ == "__main__":

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from durabletask_client import TaskHubGrpcClient
-from durabletask_worker import ActivityContext, OrchestrationContext, TaskHubGrpcWorker, when_all
-from hub import result, task_hub
+from durabletask_worker import ActivityContext, OrchestrationContext, Registry, when_all
+from hub import PATIENCE, task_hub
+
+registry = Registry()
 
 
+@registry.activity
 def pack(ctx: ActivityContext, item: str) -> str:
     """Pack an item."""
     return f"{item} (packed)"
 
 
+@registry.activity
 def label(ctx: ActivityContext, items: list[str]) -> str:
     """Write a parcel's label."""
     return " + ".join(items)
 
 
+@registry.orchestrator
 async def parcel(ctx: OrchestrationContext, items: list[str]) -> str:
     """Pack the items of a parcel and label it."""
     packed = await when_all([ctx.call_activity(pack, input=item) for item in items])
@@ -24,6 +28,7 @@ async def parcel(ctx: OrchestrationContext, items: list[str]) -> str:
     return await ctx.call_activity(label, input=packed)
 
 
+@registry.orchestrator
 async def order(ctx: OrchestrationContext, parcels: list[list[str]]) -> list[str]:
     """Make all parcels of an order, at the same time."""
     return await when_all([ctx.call_sub_orchestrator(parcel, input=items) for items in parcels])
@@ -31,18 +36,8 @@ async def order(ctx: OrchestrationContext, parcels: list[list[str]]) -> list[str
 
 def main() -> None:
     """Run it once, with two parcels."""
-    with task_hub(__doc__) as address, TaskHubGrpcWorker(host_address=address) as worker:
-        for orchestrator in (parcel, order):
-            worker.add_orchestrator(orchestrator)
-
-        for activity in (pack, label):
-            worker.add_activity(activity)
-
-        worker.start()
-
-        with TaskHubGrpcClient(host_address=address) as client:
-            instance_id = client.schedule_new_orchestration(order, input=[["tea", "cup"], ["book"]])
-            print("\n".join(result(client, instance_id, list[str])))
+    with task_hub(__doc__, registry) as client:
+        print("\n".join(client.run_orchestration(order, input=[["tea", "cup"], ["book"]], timeout=PATIENCE)))
 
 
 if __name__ == "__main__":

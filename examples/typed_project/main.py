@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from durabletask_client import EntityInstanceId, TaskHubGrpcClient
-from durabletask_worker import TaskHubGrpcWorker
+from durabletask_client import EntityInstanceId
 from hub import PATIENCE, result, task_hub
 
 from typed_project.entities import Stock
@@ -17,13 +16,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run them, one after the other."""
-    with (
-        task_hub(__doc__) as address,
-        TaskHubGrpcWorker(host_address=address, registry=registry) as worker,
-        TaskHubGrpcClient(host_address=address) as client,
-    ):
-        worker.start()
-
+    with task_hub(__doc__, registry) as client:
         for item in ("tea", "cup", "pot"):
             client.signal_entity(EntityInstanceId("stock", item), Stock.fill, 3)
 
