@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.report import Cell, Ratio, Seen, report
+from benchmarks.report import Cell, Ratio, Seen, circumstances, report
 from integration.peer_environment import PeerUnavailableError, peer_python
 from integration.processes import Program, ProgramError, Server, free_port, our_server
 
@@ -62,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
     }
 
     with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory:
-        print(_circumstances(Path(directory), rounds, load), flush=True)
+        print(circumstances(Path(directory), rounds, f"`{' '.join(load)}`"), flush=True)
 
         for number in range(rounds):
             for worker in options.workers:
@@ -138,27 +135,6 @@ def _turned(servers: Sequence[str], number: int) -> Sequence[str]:
     first = number % len(servers)
 
     return [*servers[first:], *servers[:first]]
-
-
-def _circumstances(directory: Path, rounds: int, load: Sequence[str]) -> str:
-    return (
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, "
-        f"an fsync here takes {_fsync(directory) * 1e3:.2f} ms; medians of {rounds}; `{' '.join(load)}`.\n"
-    )
-
-
-def _fsync(directory: Path) -> float:
-    """Seconds to write 4 KiB to the end of a file, and be sure of it."""
-    took: list[float] = []
-
-    with Path(directory, "fsync").open("wb", buffering=0) as file:
-        for _ in range(50):
-            began = time.perf_counter()
-            file.write(bytes(4096))
-            os.fsync(file.fileno())
-            took.append(time.perf_counter() - began)
-
-    return statistics.median(took)
 
 
 def _tell(line: str) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import TypedDict
 
@@ -33,6 +37,28 @@ class Ratio:
     other: str
     goal: float
     workers: Sequence[str]
+
+
+def circumstances(directory: Path, rounds: int, load: str) -> str:
+    """What was measured where."""
+    return (
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, "
+        f"an fsync here takes {_fsync(directory) * 1e3:.2f} ms; medians of {rounds}; {load}.\n"
+    )
+
+
+def _fsync(directory: Path) -> float:
+    """Seconds to write 4 KiB to the end of a file, and be sure of it."""
+    took: list[float] = []
+
+    with Path(directory, "fsync").open("wb", buffering=0) as file:
+        for _ in range(50):
+            began = time.perf_counter()
+            file.write(bytes(4096))
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - began)
+
+    return median(took)
 
 
 def report(rounds: Rounds, ratios: Iterable[Ratio]) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import replay_speed, worker_cpu
+from benchmarks import observability, replay_speed, worker_cpu
 from benchmarks.replay_histories import HISTORIES
 from benchmarks.sources import SourcesChangedError, digest, require_unchanged
-from integration.peer_environment import PeerUnavailableError, peer_python
+from integration.peer_environment import DBOS, PeerUnavailableError, peer_python
 
 HERE = Path(__file__).parent
 
@@ -45,6 +45,25 @@ def test_cpu_ratios_are_of_one_round_and_not_of_the_medians() -> None:
 
     assert "| one activity | PyPI durabletask | 10.00 | 4.00 to 20.00 | 1.00 | 1.00 to 1.00 |  |" in lines
     assert "| one activity | ours | 5.00 | 3.00 to 8.00 | 0.50 | 0.40 to 0.75 | reached |" in lines
+
+
+def test_what_tracing_costs_is_of_the_best_rounds() -> None:
+    rounds = {
+        "without": [{"per_second": 100.0, "cpu": 0.010, "spans": 0}],
+        "off": [{"per_second": 50.0, "cpu": 0.020, "spans": 0}, {"per_second": 99.5, "cpu": 0.010, "spans": 0}],
+        "on": [{"per_second": 80.0, "cpu": 0.015, "spans": 8}],
+    }
+    lines = observability.table(rounds)
+
+    assert lines[3] == "| off | 100 | 10.00 | 0 | 0.995 without | 1.000 without | ≥ 0.99 | reached |"
+    assert lines[4] == "| on | 80 | 15.00 | 8 | 0.804 off | 1.500 off | ≥ 0.9 | not reached |"
+
+
+def test_what_tracing_costs_can_be_measured() -> None:
+    modes = run("observability.py", "--rounds=1", "--count=20")
+    # The first row is the head's.
+    assert [row[0] for row in modes] == ["without", "off", "on"]
+    assert int(modes[-1][3]) >= 20 * 8
 
 
 def test_replay_ratios_say_how_many_times_as_fast() -> None:
@@ -89,3 +108,16 @@ def test_a_quick_run_of_the_replay_comparison() -> None:
 
     assert [row[2] for row in rows] == list(replay_speed.SDKS) * len(HISTORIES)
     assert all(float(row[3]) > 0 for row in rows)
+
+
+def test_a_quick_run_beside_dbos(tmp_path: Path) -> None:
+    try:
+        peer_python(DBOS)
+    except PeerUnavailableError as error:
+        pytest.skip(f"no environment for PyPI dbos: {error}")
+
+    load = ("--rounds", "1", "--count", "10", "--one-by-one", "5", "--width", "20", "--directory", tmp_path)
+    rows = run("embedded.py", *load)
+
+    assert [row[0] for row in rows] == ["embedded", "DBOS"]
+    assert all(float(number) >= 0 for row in rows for number in row[1:])
