@@ -6,8 +6,16 @@ import pytest
 from integration import peer_environment
 from integration.processes import Program, Server, our_server
 
-# They need Node and Go, and so are in no run but those that name them: `nox -s js` and `nox -s go`.
-collect_ignore = ["test_js_sdk.py", "test_go_engine.py"]
+# They need Node, Java, Go or a container engine, and so are in no run but those that name them: `nox -s js java go dotnet mixed zipkin`.
+collect_ignore = [
+    "test_js_sdk.py",
+    "test_java_sdk.py",
+    "test_go_engine.py",
+    "test_go_sdk.py",
+    "test_dotnet_sdk.py",
+    "test_mixed_languages.py",
+    "test_zipkin.py",
+]
 
 # What a scenario found is in its failure.
 pytest.register_assert_rewrite("integration.engines")

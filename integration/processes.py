@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,10 +34,12 @@ class Program:
     Args:
         command: What to run.
         log: Where standard output and standard error go; appended to.
+        environment: Variables that it has besides ours.
     """
 
-    def __init__(self, command: Sequence[str | Path], log: Path) -> None:
+    def __init__(self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self._command = command
+        self._environment = None if environment is None else {**os.environ, **environment}
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -56,7 +59,9 @@ class Program:
             raise ProgramError(f"{self._command[0]} runs already")
 
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
         return self
 
@@ -113,10 +118,13 @@ class Server(Program):
         command: What to run.
         port: Where it listens.
         log: Where its log goes; appended to.
+        environment: Variables that it has besides ours.
     """
 
-    def __init__(self, command: Sequence[str | Path], port: int, log: Path) -> None:
-        super().__init__(command, log)
+    def __init__(
+        self, command: Sequence[str | Path], port: int, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(command, log, environment)
         self.address = f"localhost:{port}"
 
     def start(self) -> Self:
@@ -141,19 +149,19 @@ class Server(Program):
         raise ProgramError(f"does not answer at {self.address} after {READY_WITHIN:g} s:\n{self.log}")
 
 
-def our_server(db: Path | str, log: Path, *options: str) -> Server:
+def our_server(db: Path | str, log: Path, *options: str, environment: Mapping[str, str] | None = None) -> Server:
     """A `durabletask-server`, not started yet, on a port that is free now and stays its own over restarts.
 
     Args:
         db: The value of `--db`.
         log: Where its log goes.
         options: More of its options.
+        environment: Variables that it has besides ours.
     """
     port = free_port()
+    command = [sys.executable, "-m", "durabletask_server", "--port", str(port), "--db", str(db), *options]
 
-    return Server(
-        [sys.executable, "-m", "durabletask_server", "--port", str(port), "--db", str(db), *options], port, log
-    )
+    return Server(command, port, log, environment)
 
 
 def free_port() -> int:

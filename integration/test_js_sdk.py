@@ -4,29 +4,25 @@ What is tried stands in `js/`, for Node's own test runner. Each file runs once, 
 is a test here.
 """
 
-import fcntl
 import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import TypedDict
 
 import pytest
 
+from integration import languages
+from integration.languages import JS
 from integration.processes import our_server
 
-JS = Path(__file__).parent / "js"
 TESTS = [
     (file.name, name)
     for file in sorted(JS.glob("*.test.js"))
     for name in re.findall(r'^test\("(.+?)",', file.read_text("utf-8"), re.MULTILINE)
 ]
-OLDEST_NODE = 20
 PATIENCE = 100
 """Seconds for a file; the longest takes fifteen."""
 
@@ -41,30 +37,11 @@ class Outcome(TypedDict):
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Node, with the SDK installed from npm in `js/node_modules`, as `js/package.json` pins it."""
-    found, npm = shutil.which("node"), shutil.which("npm")
-
-    if found is None or npm is None:
-        pytest.skip("no node and npm on the path, so npm's @microsoft/durabletask-js cannot run")
-
-    version = output_of([found, "--version"]).removeprefix("v")
-
-    if int(version.split(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"node {version} is too old for npm's @microsoft/durabletask-js; {OLDEST_NODE} would do")
-
-    # Two runs at a time may both find it missing.
-    with (Path(tempfile.gettempdir()) / "durabletask-js.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-        if not installed():
-            options = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-            ran = subprocess.run([npm, "install", *options], cwd=JS, capture_output=True, text=True, check=False)
-
-            if ran.returncode != 0 or not installed():
-                said = ran.stderr.strip().splitlines() or ["nothing"]
-                pytest.skip(f"npm install failed, so npm's @microsoft/durabletask-js cannot run; it said: {said[0]}")
-
-    return found
+    """Node, with the SDK."""
+    try:
+        return languages.node()
+    except languages.LanguageUnavailableError as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
@@ -110,19 +87,6 @@ def test_js(outcomes: Callable[[str], Mapping[str, Outcome]], file: str, name: s
 def test_all_tests_of_the_program_are_run() -> None:
     written = sum(len(re.findall(r"\btest\(", file.read_text("utf-8"))) for file in JS.glob("*.test.js"))
     assert written == len(TESTS) == len(set(TESTS)) > 0
-
-
-def installed() -> bool:
-    """Whether `node_modules` has what `package.json` pins."""
-    pins: dict[str, str] = json.loads((JS / "package.json").read_text("utf-8"))["dependencies"]
-
-    for name, version in pins.items():
-        manifest = JS / "node_modules" / name / "package.json"
-
-        if not manifest.exists() or json.loads(manifest.read_text("utf-8"))["version"] != version:
-            return False
-
-    return True
 
 
 def output_of(command: list[str], environment: Mapping[str, str] | None = None) -> str:

@@ -23,6 +23,8 @@ _NO_VERSIONS = "versions are not kept"
 _NO_SUCH_RPC = "the call is not there"
 _NO_ENTITIES = "there are no entities"
 _CRASHES = "there are no entities, and what an orchestration asks of one ends the engine's process"
+# Whether the wait has noticed by then that nobody is there, is a matter of moments.
+_GONE = "TimeoutError: WaitForInstanceCompletion|(TimeoutError|ServerUnavailableError): .*UNAVAILABLE"
 _CODES = "a refusal has no status code of its own, so the error is `RequestFailedError` and no more specific one"
 
 PEER: Mapping[str, Lack] = {
@@ -66,14 +68,12 @@ GO: Mapping[str, Lack] = {
     "ids_of_what_is_done": Lack(reason=_NO_SUCH_RPC, shows="UnsupportedRequestError: ListInstanceIds"),
     "history": Lack(reason=_NO_SUCH_RPC, shows="UnsupportedRequestError: StreamInstanceHistory"),
     "purge_of_one_that_is_alive": Lack(reason=_CODES, shows="RequestFailedError: .*not yet completed .UNKNOWN"),
-    "entity_is_called": Lack(reason=_CRASHES, shows="(TimeoutError|ServerUnavailableError): .*UNAVAILABLE"),
-    "entity_fails_and_keeps_its_state": Lack(
-        reason=_CRASHES, shows="(TimeoutError|ServerUnavailableError): .*UNAVAILABLE"
-    ),
+    "entity_is_called": Lack(reason=_CRASHES, shows=_GONE),
+    "entity_fails_and_keeps_its_state": Lack(reason=_CRASHES, shows=_GONE),
     "entity_is_signalled": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
     "entity_signals_another": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
     "entity_is_signalled_at_a_time": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
-    "entities_are_locked": Lack(reason=_CRASHES, shows="(TimeoutError|ServerUnavailableError): .*UNAVAILABLE"),
+    "entities_are_locked": Lack(reason=_CRASHES, shows=_GONE),
     "entities_are_queried": Lack(reason=_NO_ENTITIES, shows="UnsupportedRequestError: SignalEntity"),
     "purge_by_query": Lack(reason=_NO_SUCH_RPC, shows="RequestFailedError: PurgeInstances failed: multi-instance"),
 }

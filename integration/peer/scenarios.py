@@ -31,6 +31,7 @@ import queries
 import records
 import reruns
 import sections
+import tracing
 import versions
 import volumes
 from workers import connected, serving
@@ -38,7 +39,7 @@ from workers import connected, serving
 PREFIX = "scenario_"
 SHARING = (flows, control, records, queries, volumes, entities, sections, entity_records, reruns)
 """The modules whose scenarios take a client."""
-APART = (versions, filters, hubs, others)
+APART = (versions, filters, hubs, others, tracing)
 """The modules whose scenarios take the address."""
 
 
