@@ -25,14 +25,11 @@ _BACKOFF = Backoff(cap=1.0)
 _LONGEST_DEADLINE = 1e9
 """Seconds; gRPC hangs on deadlines that its clock cannot express, and nobody will see the end of these."""
 
-_WAIT_GOES_ON = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        # A server that shuts down cancels what it holds open, and a server may limit how long it holds a call open.
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-    }
-)
+# A server that shuts down cancels what it has not answered, and one that starts may do so, too.
+_NOBODY_THERE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+
+# A server may limit how long it holds a call open.
+_WAIT_GOES_ON = _NOBODY_THERE | {grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 class Attempts:
@@ -97,7 +94,7 @@ class Attempts:
         """
         code, now = error.code(), self._clock()
         waits = self._call.repeat is Repeat.UNTIL_TIMEOUT and code in _WAIT_GOES_ON
-        insists = self._call.repeat is Repeat.BRIEFLY and code is grpc.StatusCode.UNAVAILABLE and now < self._end
+        insists = self._call.repeat is Repeat.BRIEFLY and code in _NOBODY_THERE and now < self._end
         expired = code is grpc.StatusCode.DEADLINE_EXCEEDED and self._timeout is not None
 
         if now >= self._deadline if waits else expired:
