@@ -55,8 +55,8 @@ def spanning(call: Call[Any, Any]) -> AbstractContextManager[None]:
 
 @contextmanager
 def _producing(tracing: Emitter, name: str, attributes: Attributes, carrier: pb.TraceContext | None) -> Iterator[None]:
-    with tracing.producer(name, attributes) as context:
+    with tracing.producer(name, attributes) as span:
         if carrier is not None:
-            context.write(carrier)
+            span.context.write(carrier)
 
         yield

@@ -58,7 +58,7 @@ class TraceContext(NamedTuple):
 
     def child(self, span_id: int) -> TraceContext:
         """Another span of the same trace."""
-        return self._replace(span_id=span_id)
+        return TraceContext(self.trace_id, span_id, self.flags, self.state)
 
 
 def derived_id(*parts: object, size: int = 8) -> int:

@@ -1,27 +1,22 @@
-"""Hands spans to OpenTelemetry. Needs the package's extra `tracing`; with no tracer provider set, there is nothing to hand them to.
-
-OpenTelemetry's API cannot make a span under an id that is given, and its SDK can: its tracers take their ids from a generator. A provider
-of another make gives ids of its own, and what hangs on an orchestration's span or on a wait then has a parent that is not there.
-"""
+"""Hands spans to OpenTelemetry. Needs the package's extra `tracing`; with no tracer provider set, there is nothing to hand them to."""
 
 from __future__ import annotations
 
-import copy
 import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.tracing import names
 from durabletask_protos.tracing.contexts import TraceContext
-from durabletask_protos.tracing.spans import Attributes, Span
+from durabletask_protos.tracing.live import LiveSpan
+from durabletask_protos.tracing.sdk import DirectExport, GivenIds, within
+from durabletask_protos.tracing.spans import Attributes, Kind, Span
 
 __all__ = ["Emitter", "Ending", "emit", "emitter"]
 
@@ -37,9 +32,8 @@ class Emitter:
 
     def __init__(self, provider: trace.TracerProvider) -> None:
         self._tracer = provider.get_tracer(names.SCOPE)
-        self._takes_ids = hasattr(self._tracer, "id_generator")
-        self._of_thread = threading.local()
-        self._export = _exporting(self._tracer)
+        self._ids = GivenIds(self._tracer)
+        self._direct = DirectExport.of(self._tracer)
 
     def emit(self, spans: Iterable[Span]) -> None:
         """Make spans that have ended.
@@ -47,27 +41,26 @@ class Emitter:
         Args:
             spans: They, in any order.
         """
-        tracer, given = self._with_given_ids()
-        parent, context = None, Context()
+        direct = self._direct if self._direct is not None and self._direct.is_open() else None
+        place, parent = None, None
 
         for span in spans:
-            if self._export is not None and span.parent is not None:
-                self._export(span)
-                continue
-
-            given.context = span.context
-
             # Most of them have the same one.
-            if span.parent != parent:
-                parent, context = span.parent, _within(span.parent)
+            if span.parent != place:
+                place, parent = span.parent, _remote(span.parent)
 
-            made = tracer.start_span(
-                span.name,
-                context=context,
-                kind=SpanKind[span.kind.value],
-                attributes=span.attributes,
-                start_time=span.start,
-            )
+            context, kind = _context(span.context, is_remote=False), _KINDS[span.kind]
+            begun = (span.name, kind, context, parent, span.attributes, span.start)
+
+            if direct is not None and parent is not None:
+                if not parent.trace_flags & TraceFlags.SAMPLED:
+                    continue
+
+                if span.failure is None and not span.events:
+                    direct.export(*begun, span.end)
+                    continue
+
+            made = self._ids.start(*begun)
 
             for event in span.events:
                 made.add_event(event.name, event.attributes, event.at)
@@ -94,89 +87,28 @@ class Emitter:
         Returns:
             The context. It takes the span's failure; an exception is one, too.
         """
-        return Ending(
-            self._tracer.start_span(name, context=_within(parent), kind=SpanKind.SERVER, attributes=attributes)
-        )
+        return Ending(self._begin(name, SpanKind.SERVER, within(_remote(parent)), attributes))
 
-    @contextmanager
-    def producer(self, name: str, attributes: Attributes) -> Iterator[TraceContext]:
+    def producer(self, name: str, attributes: Attributes) -> Ending:
         """A span below the caller's own, for something that is sent while the context lasts.
 
         Args:
             name: What it is called.
             attributes: What is said of it.
 
-        Yields:
-            Its place, to go along with what is sent.
+        Returns:
+            The context. It has the span's place, to go along with what is sent.
         """
-        with self._tracer.start_as_current_span(name, kind=SpanKind.PRODUCER, attributes=attributes) as span:
-            yield _place(span)
+        return Ending(self._begin(name, SpanKind.PRODUCER, None, attributes))
 
-    def _with_given_ids(self) -> tuple[trace.Tracer, _Given]:
-        """A tracer of this thread's own, and what it takes ids from."""
-        made: tuple[trace.Tracer, _Given] | None = getattr(self._of_thread, "made", None)
+    def _begin(self, name: str, kind: SpanKind, within: Context | None, attributes: Attributes) -> trace.Span:
+        parent = trace.get_current_span(within).get_span_context()
+        direct = self._direct
 
-        if made is None:
-            made = self._of_thread.made = (copy.copy(self._tracer), _Given())
+        if direct is not None and direct.is_open() and parent.trace_flags & TraceFlags.SAMPLED:
+            return LiveSpan(name, kind, direct.below(parent), parent, attributes, ids=self._ids, direct=direct)
 
-            if self._takes_ids:
-                made[0].id_generator = made[1]  # type: ignore[attr-defined]
-
-        return made
-
-
-def _exporting(tracer: trace.Tracer) -> Callable[[Span], None] | None:
-    """What hands a span that has ended straight to the exporters, which takes a third of the time that making one takes.
-
-    None: not with this tracer. It has to be the SDK's, whose sampler does what the parent did and whose processors only export.
-    """
-    try:
-        from opentelemetry.sdk.trace import Event, ReadableSpan
-        from opentelemetry.sdk.trace import Tracer as SdkTracer
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
-        from opentelemetry.sdk.trace.sampling import ParentBased
-    except ImportError:
-        return None
-
-    if not isinstance(tracer, SdkTracer) or type(tracer.sampler) is not ParentBased:
-        return None
-
-    processors = getattr(tracer.span_processor, "_span_processors", ())
-
-    if not processors or any(type(each) not in (BatchSpanProcessor, SimpleSpanProcessor) for each in processors):
-        return None
-
-    end, resource, scope = tracer.span_processor.on_end, tracer.resource, tracer._instrumentation_scope  # noqa: SLF001
-
-    def export(span: Span) -> None:
-        parent = span.parent
-
-        if parent is None or not parent.flags & TraceFlags.SAMPLED:
-            return
-
-        failure = span.failure
-        events = [Event(event.name, dict(event.attributes), event.at) for event in span.events]
-
-        if failure is not None:
-            events.append(Event("exception", _described(failure), span.end))
-
-        end(
-            ReadableSpan(
-                name=span.name,
-                context=_remote(span.context, is_remote=False),
-                parent=_remote(parent),
-                resource=resource,
-                attributes=span.attributes,
-                events=events,
-                kind=SpanKind[span.kind.value],
-                status=_OK if failure is None else Status(StatusCode.ERROR, failure.errorMessage),
-                start_time=span.start,
-                end_time=span.end,
-                instrumentation_scope=scope,
-            )
-        )
-
-    return export
+        return self._tracer.start_span(name, context=within, kind=kind, attributes=attributes)
 
 
 class Ending:
@@ -188,7 +120,9 @@ class Ending:
     @property
     def context(self) -> TraceContext:
         """Its place."""
-        return _place(self._span)
+        trace_id, span_id, _, flags, state, _ = self._span.get_span_context()
+
+        return TraceContext(trace_id, span_id, flags, state.to_header() if state else "")
 
     def failed(self, failure: pb.TaskFailureDetails) -> None:
         """It failed, though no exception says so."""
@@ -211,41 +145,19 @@ class Ending:
         self._span.end()
 
 
-class _Given:
-    """A generator of the ids that are given."""
-
-    context = TraceContext(0, 0)
-
-    def generate_span_id(self) -> int:
-        return self.context.span_id
-
-    def generate_trace_id(self) -> int:
-        return self.context.trace_id
-
-    def is_trace_id_random(self) -> bool:
-        return False
+def _remote(place: TraceContext | None) -> SpanContext | None:
+    return None if place is None else _context(place, is_remote=True)
 
 
-def _place(span: trace.Span) -> TraceContext:
-    context = span.get_span_context()
+def _context(place: TraceContext, *, is_remote: bool) -> SpanContext:
+    trace_id, span_id, flags, state = place
 
-    return TraceContext(context.trace_id, context.span_id, context.trace_flags, context.trace_state.to_header())
-
-
-def _within(parent: TraceContext | None) -> Context:
-    if parent is None:
-        return Context()
-
-    return trace.set_span_in_context(NonRecordingSpan(_remote(parent)), Context())
-
-
-def _remote(place: TraceContext, *, is_remote: bool = True) -> SpanContext:
     return SpanContext(
-        place.trace_id,
-        place.span_id,
-        is_remote=is_remote,
-        trace_flags=TraceFlags(place.flags),
-        trace_state=TraceState.from_header([place.state]) if place.state else None,
+        trace_id,
+        span_id,
+        is_remote,
+        _FLAGS[flags],
+        TraceState.from_header([state]) if state else None,
     )
 
 
@@ -263,7 +175,8 @@ def _described(failure: pb.TaskFailureDetails) -> dict[str, str]:
     return attributes
 
 
-_OK = Status()
+_KINDS = {kind: SpanKind[kind.value] for kind in Kind}
+_FLAGS = tuple(map(TraceFlags, range(256)))
 _current: tuple[trace.TracerProvider, Emitter | None] | None = None
 
 

@@ -7,9 +7,9 @@ none, and a turn that is done again makes the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.tracing import names
@@ -36,6 +36,18 @@ _STATUS = {
     pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW: "ContinuedAsNew",
     pb.ORCHESTRATION_STATUS_CANCELED: "Canceled",
 }
+
+
+_ANSWERS: Mapping[str, tuple[str, str, bool]] = {
+    "taskCompleted": ("task", "taskScheduledId", False),
+    "taskFailed": ("task", "taskScheduledId", True),
+    "subOrchestrationInstanceCompleted": ("child", "taskScheduledId", False),
+    "subOrchestrationInstanceFailed": ("child", "taskScheduledId", True),
+    "timerFired": ("timer", "timerId", False),
+    "entityOperationCompleted": ("call", "requestId", False),
+    "entityOperationFailed": ("call", "requestId", True),
+}
+"""By the event: what it answers, which of its fields has the number or the id of that, and whether it tells of a failure."""
 
 
 _Key: TypeAlias = "tuple[str, int | str]"
@@ -115,7 +127,12 @@ class OrchestrationTrace:
         Returns:
             The spans that end with them; for what is past, they have been made already.
         """
-        return [span for event in events for span in self._follow(event)]
+        made: list[Span] = []
+
+        for event in events:
+            self._follow(event, made)
+
+        return made
 
     def answer(self, response: pb.OrchestratorResponse, now: Nanos) -> list[Span]:
         """See what a turn came to, and have the contexts travel with it, unless others are there.
@@ -133,10 +150,10 @@ class OrchestrationTrace:
         if not response.HasField("orchestrationTraceContext"):
             carried = response.orchestrationTraceContext
             carried.spanID.value = f"{own.span_id:016x}"
-            carried.spanStartTime.FromNanoseconds(self._start)
+            carried.spanStartTime.seconds, carried.spanStartTime.nanos = divmod(self._start, 1_000_000_000)
 
         for action in response.actions:
-            made += self._act(action, own, now)
+            self._act(action, own, now, made)
 
         return made
 
@@ -166,9 +183,12 @@ class OrchestrationTrace:
 
     # What happened.
 
-    def _follow(self, event: pb.HistoryEvent) -> Iterator[Span]:
+    def _follow(self, event: pb.HistoryEvent, made: list[Span]) -> None:
         kind, at = event.WhichOneof("eventType"), nanos(event.timestamp)
-        number = event.eventId
+
+        if kind is not None and kind in _ANSWERS:
+            self._answered(kind, getattr(event, kind), at, made)
+            return
 
         match kind:
             case "orchestratorStarted":
@@ -177,13 +197,13 @@ class OrchestrationTrace:
             case "executionStarted":
                 started = event.executionStarted
                 self._name, self._version = started.name, started.version.value
-                self._parent = TraceContext.of(started.parentTraceContext)
+                self._parent = _given(started)
             case "taskScheduled":
-                self._asked_activity(number, event.taskScheduled, at)
+                self._asked_activity(event.eventId, event.taskScheduled, at)
             case "subOrchestrationInstanceCreated":
-                self._asked_child(number, event.subOrchestrationInstanceCreated, at)
+                self._asked_child(event.eventId, event.subOrchestrationInstanceCreated, at)
             case "timerCreated":
-                self._asked_timer(number, event.timerCreated.fireAt.ToJsonString(), at)
+                self._asked_timer(event.eventId, event.timerCreated.fireAt.ToJsonString(), at)
             case "entityOperationCalled":
                 self._asked_entity(event.entityOperationCalled, at)
             case "eventRaised":
@@ -193,24 +213,15 @@ class OrchestrationTrace:
                 self._note(names.SUSPENDED, at, {"reason": event.executionSuspended.input.value})
             case "executionResumed":
                 self._note(names.RESUMED, at, {"reason": event.executionResumed.input.value})
-            case _:
-                yield from self._answered(event, at)
 
-    def _answered(self, event: pb.HistoryEvent, at: Nanos) -> Iterator[Span]:
-        key, failure = _answer(event)
-        asked = self._open.pop(key, None)
+    def _answered(self, kind: str, answer: Any, at: Nanos, made: list[Span]) -> None:
+        asked, number, has_failed = _ANSWERS[kind]
+        found = self._open.pop((asked, getattr(answer, number)), None)
 
-        if asked is not None:
-            yield Span(
-                name=asked.name,
-                kind=asked.kind,
-                context=asked.context,
-                parent=self._context(),
-                start=asked.start,
-                end=max(at, asked.start),
-                attributes=asked.attributes,
-                failure=failure,
-            )
+        if found is not None:
+            failure = answer.failureDetails if has_failed else None
+            name, span_kind, context, start, attributes = found
+            made.append(Span(name, span_kind, context, self._context(), start, max(at, start), attributes, failure))
 
     def _note(self, name: str, at: Nanos, attributes: Attributes) -> None:
         if len(self._events) < _MOST_EVENTS:
@@ -279,7 +290,7 @@ class OrchestrationTrace:
 
     # What a turn came to.
 
-    def _act(self, action: pb.OrchestratorAction, own: TraceContext, now: Nanos) -> Iterator[Span]:
+    def _act(self, action: pb.OrchestratorAction, own: TraceContext, now: Nanos, made: list[Span]) -> None:
         match action.WhichOneof("orchestratorActionType"):
             case "scheduleTask":
                 self._travel(self._asked_activity(action.id, action.scheduleTask, now), action.scheduleTask)
@@ -289,13 +300,13 @@ class OrchestrationTrace:
             case "createTimer":
                 self._asked_timer(action.id, action.createTimer.fireAt.ToJsonString(), now)
             case "sendEvent":
-                yield self._sent_event(action.id, action.sendEvent, own, now)
+                made.append(self._sent_event(action.id, action.sendEvent, own, now))
             case "sendEntityMessage":
-                yield from self._sent_to_entity(action.id, action.sendEntityMessage, own, now)
+                self._sent_to_entity(action.id, action.sendEntityMessage, own, now, made)
             case "completeOrchestration":
                 completed = action.completeOrchestration
                 failure = completed.failureDetails if completed.HasField("failureDetails") else None
-                yield self.end(completed.orchestrationStatus, failure, now)
+                made.append(self.end(completed.orchestrationStatus, failure, now))
 
     def _travel(self, context: TraceContext, action: pb.ScheduleTaskAction | pb.CreateSubOrchestrationAction) -> None:
         if self._adopts or not action.HasField("parentTraceContext"):
@@ -314,8 +325,8 @@ class OrchestrationTrace:
         )
 
     def _sent_to_entity(
-        self, number: int, message: pb.SendEntityMessageAction, own: TraceContext, now: Nanos
-    ) -> Iterator[Span]:
+        self, number: int, message: pb.SendEntityMessageAction, own: TraceContext, now: Nanos, made: list[Span]
+    ) -> None:
         if message.HasField("entityOperationCalled"):
             called = message.entityOperationCalled
             context = self._asked_entity(called, now)
@@ -334,7 +345,7 @@ class OrchestrationTrace:
             if operation_context(signal) is None:
                 travel_with(signal, sent.context)
 
-            yield sent
+            made.append(sent)
 
     def _sent(self, key: _Key, name: str, attributes: Attributes, own: TraceContext, now: Nanos) -> Span:
         return Span(
@@ -365,32 +376,10 @@ class OrchestrationTrace:
 
 
 def _given(
-    carrier: pb.TaskScheduledEvent
+    carrier: pb.ExecutionStartedEvent
+    | pb.TaskScheduledEvent
     | pb.ScheduleTaskAction
     | pb.SubOrchestrationInstanceCreatedEvent
     | pb.CreateSubOrchestrationAction,
 ) -> TraceContext | None:
-    return TraceContext.of(carrier.parentTraceContext)
-
-
-def _answer(event: pb.HistoryEvent) -> tuple[_Key, pb.TaskFailureDetails | None]:
-    """What an event answers, and the failure that it tells of."""
-    match event.WhichOneof("eventType"):
-        case "taskCompleted":
-            return ("task", event.taskCompleted.taskScheduledId), None
-        case "taskFailed":
-            return ("task", event.taskFailed.taskScheduledId), event.taskFailed.failureDetails
-        case "subOrchestrationInstanceCompleted":
-            return ("child", event.subOrchestrationInstanceCompleted.taskScheduledId), None
-        case "subOrchestrationInstanceFailed":
-            child = event.subOrchestrationInstanceFailed
-            return ("child", child.taskScheduledId), child.failureDetails
-        case "timerFired":
-            return ("timer", event.timerFired.timerId), None
-        case "entityOperationCompleted":
-            return ("call", event.entityOperationCompleted.requestId), None
-        case "entityOperationFailed":
-            operation = event.entityOperationFailed
-            return ("call", operation.requestId), operation.failureDetails
-        case _:
-            return ("", 0), None
+    return TraceContext.of(carrier.parentTraceContext) if carrier.HasField("parentTraceContext") else None

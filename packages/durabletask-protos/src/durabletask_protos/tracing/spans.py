@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -27,17 +26,15 @@ class Kind(Enum):
     PRODUCER = "PRODUCER"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpanEvent:
+class SpanEvent(NamedTuple):
     """Something that happened during a span."""
 
     name: str
     at: Nanos
-    attributes: Attributes = field(default_factory=dict)
+    attributes: Attributes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(NamedTuple):
     """A span that has ended."""
 
     name: str

@@ -16,6 +16,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from durabletask_server.measures import Measures
+from durabletask_server.observability.series import Histogram
 
 if TYPE_CHECKING:
     from durabletask_server.dispatch.stream import WorkItem
@@ -103,12 +104,12 @@ class MeteredWork(Measures):
         """How many items were, by kind and name; likewise `redelivered`. Read when somebody asks, which is cheaper than to tell."""
         self.redelivered: Counter[tuple[str, str]] = Counter()
         self._failed = meter.create_counter(STORAGE_ERRORS, *METRICS[STORAGE_ERRORS][1:])
-        self._latency = _histogram(meter, LATENCY, _SECONDS)
-        self._duration = _histogram(meter, DURATION, _SECONDS)
+        self._latency = _histogram(meter, LATENCY, _SECONDS, "kind")
+        self._duration = _histogram(meter, DURATION, _SECONDS, "kind", "name")
         self._commit = _histogram(meter, COMMIT_DURATION, _SECONDS)
         self._batch = _histogram(meter, COMMIT_SIZE, _SIZES)
-        self._events = _histogram(meter, HISTORY_EVENTS, _EVENTS)
-        self._history = _histogram(meter, HISTORY_SIZE, _BYTES)
+        self._events = _histogram(meter, HISTORY_EVENTS, _EVENTS, "status")
+        self._history = _histogram(meter, HISTORY_SIZE, _BYTES, "status")
         # So that the first error is an increase.
         self._failed.add(0)
 
@@ -124,13 +125,13 @@ class MeteredWork(Measures):
 
     def handed_out(self, item: WorkItem) -> None:
         """See `Measures.handed_out`."""
-        self._latency.record(item.out_at - item.ready_at, {"kind": item.kind.value})
+        self._latency[(item.kind.value,)].record(item.out_at - item.ready_at)
 
     def answered(self, item: WorkItem) -> None:
         """See `Measures.answered`."""
-        kind, name = self._work(item)
-        self.completed[kind, name] += 1
-        self._duration.record(monotonic() - item.out_at, {"kind": kind, "name": name})
+        work = self._work(item)
+        self.completed[work] += 1
+        self._duration[work].record(monotonic() - item.out_at)
 
     def returned(self, item: WorkItem) -> None:
         """See `Measures.returned`."""
@@ -138,14 +139,14 @@ class MeteredWork(Measures):
 
     def ended(self, status: RuntimeStatus, events: int, size: int) -> None:
         """See `Measures.ended`."""
-        attributes = {"status": status.name.lower()}
-        self._events.record(events, attributes)
-        self._history.record(size, attributes)
+        key = (status.name.lower(),)
+        self._events[key].record(events)
+        self._history[key].record(size)
 
     def committed(self, seconds: float, mutations: int) -> None:
         """See `Measures.committed`."""
-        self._commit.record(seconds)
-        self._batch.record(mutations)
+        self._commit[()].record(seconds)
+        self._batch[()].record(mutations)
 
     def storage_failed(self) -> None:
         """See `Measures.storage_failed`."""
@@ -269,7 +270,9 @@ def _by_name(counts: Mapping[tuple[str, str], int]) -> Iterator[Observation]:
         yield Observation(count, {"kind": kind, "name": name})
 
 
-def _histogram(meter: Meter, name: str, bounds: tuple[float, ...]) -> metrics.Histogram:
+def _histogram(meter: Meter, name: str, bounds: tuple[float, ...], *attributes: str) -> Histogram:
     _, unit, description = METRICS[name]
 
-    return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=bounds)
+    return Histogram(
+        meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=bounds), *attributes
+    )
