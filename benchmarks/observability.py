@@ -1,35 +1,85 @@
-"""What tracing and metrics cost an embedded hub, on and off. Prints Markdown.
+"""What tracing and metrics cost, on and off. Prints Markdown.
 
     python benchmarks/observability.py [--help]
 
-One process is client, engine and worker, so that all of the cost is in it: with spans and metrics on, which are counted and thrown away; off, as
-without a provider; and without: the questions whether there is one taken out. Each runs in a process and on a file of its own, anew in each
-round; the order turns with each round. Of each the best round counts, for what disturbs a run makes it slower, and what is to be told apart is small.
+In two ways of deployment: a server with a worker and a client, three processes; and an embedded hub, where one process on one core is all of
+these. With spans and metrics on, which are counted and thrown away; off, as without a provider; and, embedded, without: the questions whether
+there is one taken out. All of them run all the time, each on a file of its own, and take turns at working: what the machine does otherwise
+falls on all. A ratio is of two turns of one round.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from random import Random
+from statistics import median
+from typing import IO, NamedTuple, TypeAlias
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import circumstances
+from integration.processes import our_server
 
 LOAD = Path(__file__).with_name("observability_load.py")
-MODES = ("without", "off", "on")
-GOALS = {"off": ("without", 0.99), "on": ("off", 0.90)}
+SERVER, EMBEDDED = "server, worker, client", "embedded"
+WITHOUT, OFF, ON = "without", "off", "on"
+CELLS = ((SERVER, OFF), (SERVER, ON), (EMBEDDED, WITHOUT), (EMBEDDED, OFF), (EMBEDDED, ON))
+GOALS = {OFF: (WITHOUT, 0.99), ON: (OFF, 0.90)}
 """For a mode, another, and at least which share of its throughput it has."""
-LIMIT = 600.0
-"""Seconds that one run may take."""
+SERVERS_ENVIRONMENT = {
+    # In `auto` it makes no spans for a worker that does, so nothing is sent there.
+    ON: {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:9",
+        "OTEL_METRICS_EXPORTER": "none",
+    },
+    OFF: {"OTEL_SDK_DISABLED": "true"},
+}
+WARM_UP = 100
 
-Seen = Mapping[str, Any]
+
+class Turn(NamedTuple):
+    """What was seen of a turn."""
+
+    per_second: float
+    """Orchestrations of three steps."""
+    cpu: float
+    """Seconds of CPU each took, of all processes."""
+
+
+Rounds: TypeAlias = Mapping[tuple[str, str], Sequence[Turn]]
+
+
+class Worked:
+    """Processes that do the work of one cell.
+
+    Args:
+        load: The one that is told how much to do.
+        others: The others.
+    """
+
+    def __init__(self, load: subprocess.Popen[str], others: Sequence[int]) -> None:
+        self._load = load
+        self._all = [psutil.Process(pid) for pid in (load.pid, *others)]
+
+    def turn(self, count: int) -> Turn:
+        """Do some."""
+        before = self._cpu()
+        print(count, file=_pipe(self._load.stdin), flush=True)
+        took = float(_pipe(self._load.stdout).readline())
+
+        return Turn(count / took, (self._cpu() - before) / count)
+
+    def _cpu(self) -> float:
+        return sum(times.user + times.system for times in (each.cpu_times() for each in self._all))
 
 
 def main(options: argparse.Namespace) -> int:
@@ -38,68 +88,98 @@ def main(options: argparse.Namespace) -> int:
     Returns:
         0, whatever came of it.
     """
-    seen: dict[str, list[Seen]] = {mode: [] for mode in MODES}
+    order = Random(options.rounds)
+    seen: dict[tuple[str, str], list[Turn]] = {cell: [] for cell in CELLS}
 
-    with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory:
+    with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory, ExitStack() as running:
         print(
             circumstances(Path(directory), options.rounds, f"{options.count} of three steps, 64 at a time"), flush=True
         )
+        cells = {
+            cell: running.enter_context(_working(*cell, Path(directory, str(number))))
+            for number, cell in enumerate(CELLS)
+        }
 
-        for number in range(options.rounds):
-            for mode in sorted(MODES, reverse=bool(number % 2)):
-                command: list[str | Path] = [
-                    sys.executable,
-                    LOAD,
-                    Path(directory, f"{mode}-{number}.sqlite3"),
-                    str(options.count),
-                    "64",
-                    mode,
-                ]
-                ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+        for worked in cells.values():
+            worked.turn(WARM_UP)
 
-                if ran.returncode != 0:
-                    raise SystemExit(f"{mode} failed:\n{ran.stderr}")
-
-                seen[mode].append(json.loads(ran.stdout.splitlines()[-1]))
+        for _ in range(options.rounds):
+            for cell in order.sample(CELLS, len(CELLS)):
+                seen[cell].append(cells[cell].turn(options.count))
 
     print("\n".join(table(seen)))
 
     return 0
 
 
-def table(seen: Mapping[str, Sequence[Seen]]) -> list[str]:
-    """The table of what was seen of each mode, round by round."""
+@contextmanager
+def _working(deployment: str, mode: str, folder: Path) -> Iterator[Worked]:
+    folder.mkdir()
+
+    if deployment == EMBEDDED:
+        with _process("hub", folder / "hub.sqlite3", mode) as hub:
+            yield Worked(hub, ())
+
+        return
+
+    options = ("--http-port", "0") if mode == ON else ()
+
+    with our_server(
+        folder / "hub.sqlite3", folder / "server.log", *options, environment=SERVERS_ENVIRONMENT[mode]
+    ) as server, _process("worker", server.address, mode) as worker, _process("client", server.address, mode) as client:
+        yield Worked(client, (server.pid, worker.pid))
+
+
+@contextmanager
+def _process(role: str, where: str | Path, mode: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, LOAD, role, where, mode]
+
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+            spans, _ = process.communicate(timeout=60)
+
+            if (int(spans) > 0) is not (mode == ON):
+                raise SystemExit(f"{role}, {mode}: {spans} spans")
+        finally:
+            process.kill()
+
+
+def table(seen: Rounds) -> list[str]:
+    """The table of what was seen of each, round by round."""
     lines = [
-        "| tracing and metrics | a second | CPU each, ms | spans | throughput, of | CPU, of | goal | |",
-        "|---|--:|--:|--:|--:|--:|--:|---|",
+        "| deployment | tracing and metrics | a second | CPU each, ms | throughput, of | CPU, of | goal | |",
+        "|---|---|--:|--:|--:|--:|--:|---|",
     ]
 
-    for mode, rounds in seen.items():
-        per_second, cpu = _best(rounds)
-        cells = [f"{per_second:.0f}", f"{cpu * 1e3:.2f}", f"{rounds[0]['spans']:.0f}"]
+    for (deployment, mode), turns in seen.items():
+        cells = [f"{median(each.per_second for each in turns):.0f}", f"{median(each.cpu for each in turns) * 1e3:.2f}"]
+        other, goal = GOALS.get(mode, ("", 0.0))
+        others = seen.get((deployment, other))
 
-        if mode in GOALS:
-            other, goal = GOALS[mode]
-            others = _best(seen[other])
-            ratio = per_second / others[0]
+        if others is not None:
+            ratio = median(one.per_second / two.per_second for one, two in zip(turns, others, strict=True))
+            cpu = median(one.cpu / two.cpu for one, two in zip(turns, others, strict=True))
             verdict = "reached" if ratio >= goal else "not reached"
-            cells += [f"{ratio:.3f} {other}", f"{cpu / others[1]:.3f} {other}", f"≥ {goal:g}", verdict]
+            cells += [f"{ratio:.3f} {other}", f"{cpu:.3f} {other}", f"≥ {goal:g}", verdict]
         else:
             cells += [""] * 4
 
-        lines.append(f"| {mode} | {' | '.join(cells)} |")
+        lines.append(f"| {deployment} | {mode} | {' | '.join(cells)} |")
 
     return lines
 
 
-def _best(rounds: Sequence[Seen]) -> tuple[float, float]:
-    return max(one["per_second"] for one in rounds), min(one["cpu"] for one in rounds)
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+
+    return pipe
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description="Measures what tracing and metrics cost, and prints Markdown.")
-    made.add_argument("--rounds", type=int, default=7, help="how often; the table has the medians [%(default)s]")
-    made.add_argument("--count", type=int, default=1000, help="orchestrations of three steps [%(default)s]")
+    made.add_argument("--rounds", type=int, default=50, help="how often; the table has the medians [%(default)s]")
+    made.add_argument("--count", type=int, default=100, help="orchestrations of three steps a turn [%(default)s]")
     made.add_argument("--directory", type=Path, help="where the files go [the system's for temporary files]")
 
     return made

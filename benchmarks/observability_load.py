@@ -1,12 +1,16 @@
-"""The load of `observability.py` on a hub in this process; see there.
+"""One process of `observability.py`: an embedded hub, or a worker or a client of a server.
 
-python benchmarks/observability_load.py FILE COUNT AT_A_TIME without|off|on
+    python benchmarks/observability_load.py hub FILE without|off|on
+    python benchmarks/observability_load.py worker ADDRESS off|on
+    python benchmarks/observability_load.py client ADDRESS off|on
+
+A hub and a client read from standard input how many orchestrations to run, and say how many seconds that took, until the input ends. At last
+all of them say how many spans they made.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +20,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from durabletask_client import AsyncTaskHubGrpcClient
 from durabletask_embedded import TaskHub
+from durabletask_worker import TaskHubGrpcWorker
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -25,6 +31,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from benchmarks.embedded_ours import registry, three
 
+AT_A_TIME = 64
 ASKERS = (
     "durabletask_worker._orchestrations",
     "durabletask_worker._activities",
@@ -55,34 +62,44 @@ def without() -> None:
         import_module(f"durabletask_client.{face}.transport").spanning = lambda _: nullcontext()  # type: ignore[attr-defined]
 
 
-async def main(file: str, count: int, at_a_time: int, mode: str) -> None:
+async def main(role: str, where: str, mode: str) -> None:
     exporter = Counting()
+    provider = TracerProvider(shutdown_on_exit=False)
 
     if mode == "without":
         without()
     elif mode == "on":
-        provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=100_000))
         trace.set_tracer_provider(provider)
         metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False))
 
-    async with TaskHub(file, registry) as hub:
-        room = asyncio.Semaphore(at_a_time)
+    if role == "worker":
+        async with TaskHubGrpcWorker(host_address=where, registry=registry):
+            await asyncio.to_thread(sys.stdin.read)
+    elif role == "client":
+        async with AsyncTaskHubGrpcClient(host_address=where) as client:
+            await load(client)
+    else:
+        async with TaskHub(where, registry) as hub:
+            await load(hub.client)
 
-        async def in_turn(number: int) -> None:
-            async with room:
-                assert await hub.client.run_orchestration(three, input=number) == number + 3
+    provider.shutdown()
+    print(exporter.exported)
 
-        await asyncio.gather(*map(in_turn, range(at_a_time)))
-        began, cpu = time.perf_counter(), time.process_time()
-        await asyncio.gather(*map(in_turn, range(count)))
-        took, cpu = time.perf_counter() - began, time.process_time() - cpu
 
-    if mode == "on":
-        provider.shutdown()
+async def load(client: AsyncTaskHubGrpcClient) -> None:
+    """Run as many orchestrations as each line of the input says, and tell how many seconds that took."""
+    room = asyncio.Semaphore(AT_A_TIME)
 
-    print(json.dumps({"per_second": count / took, "cpu": cpu / count, "spans": exporter.exported}))
+    async def in_turn(number: int) -> None:
+        async with room:
+            assert await client.run_orchestration(three, input=number) == number + 3
+
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        began = time.perf_counter()
+        await asyncio.gather(*map(in_turn, range(int(line))))
+        print(time.perf_counter() - began, flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+    asyncio.run(main(*sys.argv[1:]))

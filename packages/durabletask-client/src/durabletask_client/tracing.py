@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.tracing import names
-from durabletask_protos.tracing.emission import Emitter, emitter
-from durabletask_protos.tracing.spans import Attributes, operation_attributes, task_attributes
+from durabletask_protos.tracing.emission import emitter
+from durabletask_protos.tracing.spans import operation_attributes, task_attributes
 
 from durabletask_client.calls import Call
 
 __all__ = ["spanning"]
 
-_NOTHING: AbstractContextManager[None] = nullcontext()
+_NOTHING: AbstractContextManager[object] = nullcontext()
 
 
-def spanning(call: Call[Any, Any]) -> AbstractContextManager[None]:
+def spanning(call: Call[Any, Any]) -> AbstractContextManager[object]:
     """A span for as long as a call is made, whose context travels in the call's request.
 
     Args:
@@ -37,26 +36,16 @@ def spanning(call: Call[Any, Any]) -> AbstractContextManager[None]:
             version = start.version.value
             name = names.create_orchestration(start.name, version)
             attributes = task_attributes(names.ORCHESTRATION, start.name, start.instanceId, version=version)
-
-            return _producing(tracing, name, attributes, start.parentTraceContext)
+            span = tracing.producer(name, attributes)
+            span.context.write(start.parentTraceContext)
         case pb.SignalEntityRequest() as signal:
             name = names.signal_entity(signal.instanceId, signal.name)
-            attributes = operation_attributes(signal.instanceId, signal.name)
-
-            return _producing(tracing, name, attributes, signal.parentTraceContext)
+            span = tracing.producer(name, operation_attributes(signal.instanceId, signal.name))
+            span.context.write(signal.parentTraceContext)
         case pb.RaiseEventRequest() as raised:
-            name = names.orchestration_event(raised.name)
             attributes = {names.TYPE: names.EVENT, names.NAME: raised.name, names.TARGET: raised.instanceId}
-
-            return _producing(tracing, name, attributes, None)
+            span = tracing.producer(names.orchestration_event(raised.name), attributes)
         case _:
             return _NOTHING
 
-
-@contextmanager
-def _producing(tracing: Emitter, name: str, attributes: Attributes, carrier: pb.TraceContext | None) -> Iterator[None]:
-    with tracing.producer(name, attributes) as span:
-        if carrier is not None:
-            span.context.write(carrier)
-
-        yield
+    return span

@@ -60,7 +60,7 @@ class Activities:
         return await (self._run(request, token) if tracing is None else self._traced(tracing, request, token))
 
     async def _traced(self, tracing: Emitter, request: pb.ActivityRequest, token: str) -> pb.ActivityResponse:
-        version = request.version.value
+        version = request.version.value if request.HasField("version") else ""
         instance_id = request.orchestrationInstance.instanceId
         attributes = task_attributes(names.ACTIVITY, request.name, instance_id, version=version, task_id=request.taskId)
         parent = TraceContext.of(request.parentTraceContext)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -87,7 +87,12 @@ class Emitter:
         Returns:
             The context. It takes the span's failure; an exception is one, too.
         """
-        return Ending(self._begin(name, SpanKind.SERVER, within(_remote(parent)), attributes))
+        remote = _remote(parent)
+
+        return Ending(
+            self._begin_directly(name, SpanKind.SERVER, remote, attributes)
+            or self._tracer.start_span(name, context=within(remote), kind=SpanKind.SERVER, attributes=attributes)
+        )
 
     def producer(self, name: str, attributes: Attributes) -> Ending:
         """A span below the caller's own, for something that is sent while the context lasts.
@@ -99,16 +104,31 @@ class Emitter:
         Returns:
             The context. It has the span's place, to go along with what is sent.
         """
-        return Ending(self._begin(name, SpanKind.PRODUCER, None, attributes))
+        current = trace.get_current_span().get_span_context()
+        parent = current if current.is_valid else None
 
-    def _begin(self, name: str, kind: SpanKind, within: Context | None, attributes: Attributes) -> trace.Span:
-        parent = trace.get_current_span(within).get_span_context()
+        return Ending(
+            self._begin_directly(name, SpanKind.PRODUCER, parent, attributes)
+            or self._tracer.start_span(name, kind=SpanKind.PRODUCER, attributes=attributes)
+        )
+
+    def _begin_directly(
+        self, name: str, kind: SpanKind, parent: SpanContext | None, attributes: Attributes
+    ) -> trace.Span | None:
         direct = self._direct
 
-        if direct is not None and direct.is_open() and parent.trace_flags & TraceFlags.SAMPLED:
-            return LiveSpan(name, kind, direct.below(parent), parent, attributes, ids=self._ids, direct=direct)
+        if direct is None or not direct.is_open():
+            return None
 
-        return self._tracer.start_span(name, context=within, kind=kind, attributes=attributes)
+        context = direct.place(name, kind, parent, attributes)
+
+        if context is None:
+            return None
+
+        if not context.trace_flags & TraceFlags.SAMPLED:
+            return trace.NonRecordingSpan(context)
+
+        return LiveSpan(name, kind, context, parent, attributes, self._ids, direct)
 
 
 class Ending:

@@ -39,7 +39,6 @@ class LiveSpan(trace.Span):
         context: SpanContext,
         parent: SpanContext | None,
         attributes: Attributes,
-        *,
         ids: GivenIds,
         direct: DirectExport,
     ) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.tracing import names
-from durabletask_protos.tracing.contexts import TraceContext, derived_id, operation_context, travel_with
+from durabletask_protos.tracing.contexts import TraceContext, derived_id, mixed_id, operation_context, travel_with
 from durabletask_protos.tracing.spans import (
     Attributes,
     Kind,
@@ -54,14 +54,8 @@ _Key: TypeAlias = "tuple[str, int | str]"
 """What an answer is known by: a kind, and the number or the id of what was asked."""
 
 
-class _Open(NamedTuple):
-    """Something that the orchestration waits for."""
-
-    name: str
-    kind: Kind
-    context: TraceContext
-    start: Nanos
-    attributes: Attributes
+_Open: TypeAlias = tuple[str, Kind, TraceContext, Nanos, Attributes]
+"""Something that the orchestration waits for: its span's name, kind, place, start and attributes."""
 
 
 class OrchestrationTrace:
@@ -93,6 +87,7 @@ class OrchestrationTrace:
         self._parent: TraceContext | None = None
         self._given = 0
         self._own: TraceContext | None = None
+        self._to_carry = b""
         self._start: Nanos = 0
         self._now: Nanos = 0
         self._open: dict[_Key, _Open] = {}
@@ -130,7 +125,12 @@ class OrchestrationTrace:
         made: list[Span] = []
 
         for event in events:
-            self._follow(event, made)
+            kind = event.WhichOneof("eventType") or ""
+
+            if kind in _ANSWERS:
+                self._answered(kind, getattr(event, kind), nanos(event.timestamp), made)
+            else:
+                self._happened(kind, event, nanos(event.timestamp))
 
         return made
 
@@ -148,9 +148,7 @@ class OrchestrationTrace:
         own, now = self._context(), max(now, self._now)
 
         if not response.HasField("orchestrationTraceContext"):
-            carried = response.orchestrationTraceContext
-            carried.spanID.value = f"{own.span_id:016x}"
-            carried.spanStartTime.seconds, carried.spanStartTime.nanos = divmod(self._start, 1_000_000_000)
+            response.orchestrationTraceContext.MergeFromString(self._carried())
 
         for action in response.actions:
             self._act(action, own, now, made)
@@ -183,13 +181,7 @@ class OrchestrationTrace:
 
     # What happened.
 
-    def _follow(self, event: pb.HistoryEvent, made: list[Span]) -> None:
-        kind, at = event.WhichOneof("eventType"), nanos(event.timestamp)
-
-        if kind is not None and kind in _ANSWERS:
-            self._answered(kind, getattr(event, kind), at, made)
-            return
-
+    def _happened(self, kind: str, event: pb.HistoryEvent, at: Nanos) -> None:
         match kind:
             case "orchestratorStarted":
                 self._now = at
@@ -205,7 +197,7 @@ class OrchestrationTrace:
             case "timerCreated":
                 self._asked_timer(event.eventId, event.timerCreated.fireAt.ToJsonString(), at)
             case "entityOperationCalled":
-                self._asked_entity(event.entityOperationCalled, at)
+                self._asked_entity(event.eventId, event.entityOperationCalled, at)
             case "eventRaised":
                 raised = event.eventRaised
                 self._note(names.RECEIVED, at, {"name": raised.name, "size": len(raised.input.value.encode())})
@@ -232,12 +224,12 @@ class OrchestrationTrace:
     def _asked_activity(
         self, number: int, task: pb.TaskScheduledEvent | pb.ScheduleTaskAction, at: Nanos
     ) -> TraceContext:
-        version = task.version.value
+        version = task.version.value if task.HasField("version") else ""
         attributes = task_attributes(names.ACTIVITY, task.name, self._instance_id, version=version, task_id=number)
 
-        return self._ask(
-            ("task", number), names.activity(task.name, version), Kind.CLIENT, _given(task), at, attributes
-        )
+        name = names.activity(task.name, version)
+
+        return self._ask(("task", number), number, name, Kind.CLIENT, _given(task), at, attributes)
 
     def _asked_child(
         self,
@@ -245,30 +237,31 @@ class OrchestrationTrace:
         child: pb.SubOrchestrationInstanceCreatedEvent | pb.CreateSubOrchestrationAction,
         at: Nanos,
     ) -> TraceContext:
-        version = child.version.value
+        version = child.version.value if child.HasField("version") else ""
         instance_id = child.instanceId or self._instance_id
         attributes = task_attributes(names.ORCHESTRATION, child.name, instance_id, version=version, task_id=number)
 
-        return self._ask(
-            ("child", number), names.orchestration(child.name, version), Kind.CLIENT, _given(child), at, attributes
-        )
+        name = names.orchestration(child.name, version)
+
+        return self._ask(("child", number), number, name, Kind.CLIENT, _given(child), at, attributes)
 
     def _asked_timer(self, number: int, fire_at: str, at: Nanos) -> None:
         attributes = task_attributes(names.TIMER, self._name, self._instance_id, task_id=number)
-        self._ask(
-            ("timer", number), names.timer(self._name), Kind.INTERNAL, None, at, {**attributes, names.FIRE_AT: fire_at}
-        )
+        attributes[names.FIRE_AT] = fire_at
+        self._ask(("timer", number), number, names.timer(self._name), Kind.INTERNAL, None, at, attributes)
 
-    def _asked_entity(self, called: pb.EntityOperationCalledEvent, at: Nanos) -> TraceContext:
+    def _asked_entity(self, number: int, called: pb.EntityOperationCalledEvent, at: Nanos) -> TraceContext:
         entity_id = called.targetInstanceId.value
-        key, span = ("call", called.requestId), names.call_entity(entity_id, called.operation)
-        attributes = self._operation(entity_id, called.operation)
+        name, attributes = names.call_entity(entity_id, called.operation), self._operation(entity_id, called.operation)
 
-        return self._ask(key, span, Kind.CLIENT, operation_context(called), at, attributes)
+        return self._ask(
+            ("call", called.requestId), number, name, Kind.CLIENT, operation_context(called), at, attributes
+        )
 
     def _ask(
         self,
         key: _Key,
+        number: int,
         name: str,
         kind: Kind,
         given: TraceContext | None,
@@ -276,15 +269,14 @@ class OrchestrationTrace:
         attributes: Attributes,
     ) -> TraceContext:
         own, parent = self._context(), self._parent
+
         # An SDK that makes no spans may still hand the context on that it was given.
-        is_handed_on = given is not None and given.span_id in {own.span_id, parent.span_id if parent else 0}
-
-        if given is not None and self._adopts and not is_handed_on:
-            context = given
+        if given is None or not self._adopts or given.span_id in {own.span_id, parent.span_id if parent else 0}:
+            context = own.child(mixed_id(own.span_id, self._now, number))
         else:
-            context = own.child(derived_id(*self._seed, *key, self._now))
+            context = given
 
-        self._open[key] = _Open(name, kind, context, at, attributes)
+        self._open[key] = (name, kind, context, at, attributes)
 
         return context
 
@@ -314,7 +306,7 @@ class OrchestrationTrace:
 
     def _sent_event(self, number: int, sent: pb.SendEventAction, own: TraceContext, now: Nanos) -> Span:
         return self._sent(
-            ("event", number),
+            number,
             names.orchestration_event(sent.name),
             {
                 **task_attributes(names.EVENT, sent.name, self._instance_id),
@@ -329,7 +321,7 @@ class OrchestrationTrace:
     ) -> None:
         if message.HasField("entityOperationCalled"):
             called = message.entityOperationCalled
-            context = self._asked_entity(called, now)
+            context = self._asked_entity(number, called, now)
 
             if operation_context(called) is None:
                 travel_with(called, context)
@@ -340,18 +332,18 @@ class OrchestrationTrace:
                 names.signal_entity(entity_id, signal.operation),
                 self._operation(entity_id, signal.operation),
             )
-            sent = self._sent(("signal", number), name, attributes, own, now)
+            sent = self._sent(number, name, attributes, own, now)
 
             if operation_context(signal) is None:
                 travel_with(signal, sent.context)
 
             made.append(sent)
 
-    def _sent(self, key: _Key, name: str, attributes: Attributes, own: TraceContext, now: Nanos) -> Span:
+    def _sent(self, number: int, name: str, attributes: Attributes, own: TraceContext, now: Nanos) -> Span:
         return Span(
             name=name,
             kind=Kind.PRODUCER,
-            context=own.child(derived_id(*self._seed, *key, self._now)),
+            context=own.child(mixed_id(own.span_id, self._now, number)),
             parent=own,
             start=now,
             end=now,
@@ -370,6 +362,16 @@ class OrchestrationTrace:
                 self._own = TraceContext(trace_id, span_id, int(self._is_sampled(trace_id)))
 
         return self._own
+
+    def _carried(self) -> bytes:
+        """Where the own span is, and when it started, as the engine is to carry it. It does not change."""
+        if not self._to_carry:
+            carried = pb.OrchestrationTraceContext()
+            carried.spanID.value = f"{self._context().span_id:016x}"
+            carried.spanStartTime.FromNanoseconds(self._start)
+            self._to_carry = carried.SerializeToString()
+
+        return self._to_carry
 
     def _operation(self, entity_id: str, operation: str) -> Attributes:
         return {**operation_attributes(entity_id, operation), names.INSTANCE_ID: self._instance_id}

@@ -14,7 +14,7 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext, SpanKind, Status
+from opentelemetry.trace import SpanContext, SpanKind, Status, TraceFlags
 
 from durabletask_protos.tracing.spans import Attributes, Nanos
 
@@ -88,11 +88,16 @@ class DirectExport:
     Args:
         tracer: The SDK's, as `of` found it to be.
         readable: The SDK's class of spans that have ended.
+        root: The sampler of traces that begin here, if it does nothing but sample.
     """
 
-    def __init__(self, tracer: Any, readable: Callable[..., Any]) -> None:
+    def __init__(self, tracer: Any, readable: Callable[..., Any], root: Any) -> None:
         self._readable = readable
-        self._new_id = tracer.id_generator.generate_span_id
+        self._root = root
+        self._ids = tracer.id_generator
+        # Newer ones say whether traces have ids that are random throughout.
+        random = getattr(TraceFlags, "RANDOM_TRACE_ID", 0) if getattr(self._ids, "is_trace_id_random", bool)() else 0
+        self._flags = (TraceFlags(random), TraceFlags(random | TraceFlags.SAMPLED))
         self._resource = tracer.resource
         self._scope = tracer._instrumentation_scope  # noqa: SLF001
         self._processor = tracer.span_processor
@@ -105,7 +110,13 @@ class DirectExport:
             from opentelemetry.sdk.trace import ReadableSpan
             from opentelemetry.sdk.trace import Tracer as SdkTracer
             from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
-            from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+            from opentelemetry.sdk.trace.sampling import (
+                ALWAYS_OFF,
+                ALWAYS_ON,
+                ParentBased,
+                StaticSampler,
+                TraceIdRatioBased,
+            )
         except ImportError:
             return None
 
@@ -122,21 +133,37 @@ class DirectExport:
         if not processors or any(type(each) not in (BatchSpanProcessor, SimpleSpanProcessor) for each in processors):
             return None
 
-        return cls(tracer, ReadableSpan)
+        root = getattr(tracer.sampler, "_root", None)
+
+        return cls(tracer, ReadableSpan, root if type(root) in (StaticSampler, TraceIdRatioBased) else None)
 
     def is_open(self) -> bool:
         """Whether it is still so: somebody may have added a processor."""
         return self._processor._span_processors is self._processors  # noqa: SLF001
 
-    def below(self, parent: SpanContext) -> SpanContext:
-        """The place of a new span below another."""
-        return SpanContext(
-            parent.trace_id,
-            self._new_id(),
-            is_remote=False,
-            trace_flags=parent.trace_flags,
-            trace_state=parent.trace_state,
-        )
+    def place(
+        self, name: str, kind: SpanKind, parent: SpanContext | None, attributes: Attributes
+    ) -> SpanContext | None:
+        """The place of a new span, with its flags. None: it is for the SDK to make.
+
+        Args:
+            name: What it is called.
+            kind: Its kind.
+            parent: Below which span it is; None: it is the first of its trace.
+            attributes: What is said of it.
+        """
+        ids = self._ids
+
+        if parent is not None:
+            trace_id, flags, state = parent.trace_id, parent.trace_flags, parent.trace_state
+        elif self._root is not None:
+            trace_id = ids.generate_trace_id()
+            asked = self._root.should_sample(None, trace_id, name, kind, attributes, ())
+            flags, state = self._flags[asked.decision.is_sampled()], asked.trace_state
+        else:
+            return None
+
+        return SpanContext(trace_id, ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state)
 
     def export(
         self,

@@ -57,17 +57,17 @@ class TurnSpans:
         Returns:
             They, to be made once the turn is committed.
         """
-        tracing = self._emitter()
+        is_auto = self._policy is EngineSpans.AUTO
+        tracing = None if is_auto and traced.is_traced_by_worker else self._emitter()
 
         if tracing is None:
             return ()
 
-        if self._policy is EngineSpans.AUTO:
+        if is_auto and _is_workers(traced.state, response):
             # Once a worker has given the span its id, it stays the worker's.
-            traced.is_traced_by_worker = traced.is_traced_by_worker or _is_workers(traced.state, response)
+            traced.is_traced_by_worker = True
 
-            if traced.is_traced_by_worker:
-                return ()
+            return ()
 
         def made(trace: OrchestrationTrace) -> list[Span]:
             return [*trace.follow(turn.events), *trace.answer(response, now * 1000)]
@@ -135,10 +135,11 @@ class TurnSpans:
 
 def _is_workers(state: State, response: pb.OrchestratorResponse) -> bool:
     """Whether a worker makes the spans: it, or one before it, gave the orchestration's span an id that is not ours."""
-    carried = response.orchestrationTraceContext
-    instance = state.instance
+    given, instance = response.orchestrationTraceContext.spanID.value, state.instance
 
-    if not carried.spanID.value and instance.turn_context is not None:
-        carried = pb.OrchestrationTraceContext.FromString(instance.turn_context)
+    if instance.turn_context is None:
+        return bool(given)
 
-    return carried.spanID.value not in {"", OrchestrationTrace.span_id_of(instance.execution_id, maker=_MAKER)}
+    given = given or pb.OrchestrationTraceContext.FromString(instance.turn_context).spanID.value
+
+    return given not in {"", OrchestrationTrace.span_id_of(instance.execution_id, maker=_MAKER)}
