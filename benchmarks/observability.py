@@ -4,8 +4,8 @@
 
 In two ways of deployment: a server with a worker and a client, three processes; and an embedded hub, where one process on one core is all of
 these. With spans and metrics on, which are counted and thrown away; off, as without a provider; and, embedded, without: the questions whether
-there is one taken out. All of them run all the time, each on a file of its own, and take turns at working: what the machine does otherwise
-falls on all. A ratio is of two turns of one round.
+there is one taken out. They take turns at working, each on a file of its own, so that what else the machine does falls on all; and are started
+anew for each set, for processes of one program differ. A ratio is of two turns of one round.
 """
 
 from __future__ import annotations
@@ -88,28 +88,37 @@ def main(options: argparse.Namespace) -> int:
     Returns:
         0, whatever came of it.
     """
-    order = Random(options.rounds)
+    order = Random(options.sets)
     seen: dict[tuple[str, str], list[Turn]] = {cell: [] for cell in CELLS}
 
-    with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory, ExitStack() as running:
-        print(
-            circumstances(Path(directory), options.rounds, f"{options.count} of three steps, 64 at a time"), flush=True
-        )
+    with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory:
+        turns = options.sets * options.rounds
+        load = f"{options.count} of three steps, 64 at a time, by {options.sets} sets of processes"
+        print(circumstances(Path(directory), turns, load), flush=True)
+
+        for number in range(options.sets):
+            folder = Path(directory, str(number))
+            folder.mkdir()
+            _measure(seen, folder, order, options.rounds, options.count)
+
+    print("\n".join(table(seen)))
+
+    return 0
+
+
+def _measure(seen: Mapping[tuple[str, str], list[Turn]], folder: Path, order: Random, rounds: int, count: int) -> None:
+    """Have processes of all cells take turns. What they have been dealt by chance, as the places of their memory, they keep."""
+    with ExitStack() as running:
         cells = {
-            cell: running.enter_context(_working(*cell, Path(directory, str(number))))
-            for number, cell in enumerate(CELLS)
+            cell: running.enter_context(_working(*cell, folder / str(number))) for number, cell in enumerate(CELLS)
         }
 
         for worked in cells.values():
             worked.turn(WARM_UP)
 
-        for _ in range(options.rounds):
+        for _ in range(rounds):
             for cell in order.sample(CELLS, len(CELLS)):
-                seen[cell].append(cells[cell].turn(options.count))
-
-    print("\n".join(table(seen)))
-
-    return 0
+                seen[cell].append(cells[cell].turn(count))
 
 
 @contextmanager
@@ -124,15 +133,19 @@ def _working(deployment: str, mode: str, folder: Path) -> Iterator[Worked]:
 
     options = ("--http-port", "0") if mode == ON else ()
 
-    with our_server(
-        folder / "hub.sqlite3", folder / "server.log", *options, environment=SERVERS_ENVIRONMENT[mode]
-    ) as server, _process("worker", server.address, mode) as worker, _process("client", server.address, mode) as client:
+    with (
+        our_server(
+            folder / "hub.sqlite3", folder / "server.log", *options, environment=SERVERS_ENVIRONMENT[mode]
+        ) as server,
+        _process("worker", server.address, mode) as worker,
+        _process("client", server.address, mode) as client,
+    ):
         yield Worked(client, (server.pid, worker.pid))
 
 
 @contextmanager
 def _process(role: str, where: str | Path, mode: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, LOAD, role, where, mode]
+    command: list[str | Path] = [sys.executable, LOAD, role, where, mode]
 
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -178,7 +191,8 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description="Measures what tracing and metrics cost, and prints Markdown.")
-    made.add_argument("--rounds", type=int, default=50, help="how often; the table has the medians [%(default)s]")
+    made.add_argument("--sets", type=int, default=8, help="sets of processes [%(default)s]")
+    made.add_argument("--rounds", type=int, default=8, help="turns of each; the table has the medians [%(default)s]")
     made.add_argument("--count", type=int, default=100, help="orchestrations of three steps a turn [%(default)s]")
     made.add_argument("--directory", type=Path, help="where the files go [the system's for temporary files]")
 

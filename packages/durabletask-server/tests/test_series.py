@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import DropAggregation, View
 
 BOUNDS = (1.0, 2.0, 5.0)
-VALUES = {("a", "x"): [0.5, 1.0, 7.0], ("a", "y"): [1.5] * 4, ("b", "x"): [3.0, 0.0]}
+VALUES = {("a", "x"): [0.5, 1.0, 7.0], ("a", "y"): [1.5] * 300, ("b", "x"): [3.0, 0.0]}
 
 
 def cumulative() -> InMemoryMetricReader:
@@ -60,6 +60,7 @@ def recorded(provider: MeterProvider, readers: list[InMemoryMetricReader], round
                 else:
                     histogram.record(value, dict(zip(("kind", "name"), key, strict=True)))
 
+        ours.settle()
         read.append([points(reader) for reader in readers])
 
     return read
@@ -112,7 +113,9 @@ def test_another_make_is_told_as_ever() -> None:
     for value in (1, 2):
         ours["a",].record(value)
 
-    assert told == [(1, {"kind": "a"}), (2, {"kind": "a"})]
+    ours.settle()
+    assert ours["a",].count == 2
+    assert sorted(told) == [(1, {"kind": "a"}), (2, {"kind": "a"})]
 
 
 def test_a_reader_that_comes_later_reads_too() -> None:
@@ -126,8 +129,10 @@ def test_a_reader_that_comes_later_reads_too() -> None:
     ours = Histogram(histogram)
     ours[()].record(1)
     ours[()].record(1)
+    ours.settle()
     provider.add_metric_reader(second)
     ours[()].record(1)
     ours[()].record(1)
+    ours.settle()
     assert [points(reader)[0][2] for reader in (first, second)] == [4, 2]
     provider.shutdown()

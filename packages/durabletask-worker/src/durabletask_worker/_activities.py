@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.tracing import TraceContext, names
-from durabletask_protos.tracing.emission import Emitter, emitter
+from durabletask_protos.tracing.emission import Emitter, Ending, emitter
 from durabletask_protos.tracing.spans import task_attributes
 
 from durabletask_worker._failures import wire_failure
@@ -57,15 +57,10 @@ class Activities:
         """
         tracing = emitter()
 
-        return await (self._run(request, token) if tracing is None else self._traced(tracing, request, token))
+        if tracing is None:
+            return await self._run(request, token)
 
-    async def _traced(self, tracing: Emitter, request: pb.ActivityRequest, token: str) -> pb.ActivityResponse:
-        version = request.version.value if request.HasField("version") else ""
-        instance_id = request.orchestrationInstance.instanceId
-        attributes = task_attributes(names.ACTIVITY, request.name, instance_id, version=version, task_id=request.taskId)
-        parent = TraceContext.of(request.parentTraceContext)
-
-        with tracing.server(names.activity(request.name, version), parent, attributes) as span:
+        with _span(tracing, request) as span:
             response = await self._run(request, token)
 
             if response.HasField("failureDetails"):
@@ -111,6 +106,14 @@ class Activities:
 
         # A plain function may return what is to be awaited, too.
         return await result if isawaitable(result) else result
+
+
+def _span(tracing: Emitter, request: pb.ActivityRequest) -> Ending:
+    name, version = request.name, request.version.value if request.HasField("version") else ""
+    instance_id = request.orchestrationInstance.instanceId
+    attributes = task_attributes(names.ACTIVITY, name, instance_id, version=version, task_id=request.taskId)
+
+    return tracing.server(names.activity(name, version), TraceContext.of(request.parentTraceContext), attributes)
 
 
 def _called(

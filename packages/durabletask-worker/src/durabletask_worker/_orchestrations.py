@@ -250,11 +250,16 @@ class Orchestrations:
         response: pb.OrchestratorResponse,
     ) -> Sequence[Span]:
         """Have contexts travel with an answer. Returns the spans that end with it."""
+        # That of an orchestration which is kept here is the one that our server had from here.
+        is_carried = _LEFT_OUT in request.properties and request.HasField("orchestrationTraceContext")
+
         try:
             trace.begin(request.orchestrationTraceContext)
             trace.follow(past_events)
+            ended = trace.follow(request.newEvents)
+            ended += trace.answer(response, time.time_ns(), is_carried=is_carried)
 
-            return [*trace.follow(request.newEvents), *trace.answer(response, time.time_ns())]
+            return ended
         except Exception:
             # Without them rather than not at all.
             self._logger.exception("the spans of orchestration %r cannot be made", request.instanceId)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, overload
 
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
@@ -47,7 +47,7 @@ class Emitter:
         for span in spans:
             # Most of them have the same one.
             if span.parent != place:
-                place, parent = span.parent, _remote(span.parent)
+                place, parent = span.parent, _context(span.parent, is_remote=True)
 
             context, kind = _context(span.context, is_remote=False), _KINDS[span.kind]
             begun = (span.name, kind, context, parent, span.attributes, span.start)
@@ -87,7 +87,7 @@ class Emitter:
         Returns:
             The context. It takes the span's failure; an exception is one, too.
         """
-        remote = _remote(parent)
+        remote = _context(parent, is_remote=True)
 
         return Ending(
             self._begin_directly(name, SpanKind.SERVER, remote, attributes)
@@ -116,13 +116,9 @@ class Emitter:
         self, name: str, kind: SpanKind, parent: SpanContext | None, attributes: Attributes
     ) -> trace.Span | None:
         direct = self._direct
+        context = None if direct is None else direct.place(name, kind, parent, attributes)
 
-        if direct is None or not direct.is_open():
-            return None
-
-        context = direct.place(name, kind, parent, attributes)
-
-        if context is None:
+        if direct is None or context is None:
             return None
 
         if not context.trace_flags & TraceFlags.SAMPLED:
@@ -165,20 +161,18 @@ class Ending:
         self._span.end()
 
 
-def _remote(place: TraceContext | None) -> SpanContext | None:
-    return None if place is None else _context(place, is_remote=True)
+@overload
+def _context(place: TraceContext, *, is_remote: bool) -> SpanContext: ...
+@overload
+def _context(place: TraceContext | None, *, is_remote: bool) -> SpanContext | None: ...
+def _context(place: TraceContext | None, *, is_remote: bool) -> SpanContext | None:
+    if place is None:
+        return None
 
-
-def _context(place: TraceContext, *, is_remote: bool) -> SpanContext:
     trace_id, span_id, flags, state = place
+    states = TraceState.from_header([state]) if state else None
 
-    return SpanContext(
-        trace_id,
-        span_id,
-        is_remote,
-        _FLAGS[flags],
-        TraceState.from_header([state]) if state else None,
-    )
+    return SpanContext(trace_id, span_id, is_remote, _FLAGS[flags], states)
 
 
 def _fail(span: trace.Span, failure: pb.TaskFailureDetails, at: int | None) -> None:

@@ -58,16 +58,14 @@ class LiveSpan(trace.Span):
 
     def end(self, end_time: int | None = None) -> None:
         """See `Span.end`."""
-        with _becoming:
-            full = self._full
+        if self._full is not None:
+            self._full.end(end_time)
 
-            if full is None:
-                self._direct.export(*self._as_begun, time.time_ns() if end_time is None else end_time)
-                # What is said from now on is said in vain.
-                self._full = trace.NonRecordingSpan(self._context)
+            return
 
-        if full is not None:
-            full.end(end_time)
+        # What is said from now on is said in vain.
+        self._full = trace.INVALID_SPAN
+        self._direct.export(*self._as_begun, time.time_ns() if end_time is None else end_time)
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """See `Span.set_attributes`."""

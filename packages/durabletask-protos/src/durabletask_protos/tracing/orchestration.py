@@ -127,27 +127,33 @@ class OrchestrationTrace:
         for event in events:
             kind = event.WhichOneof("eventType") or ""
 
+            at = nanos(event.timestamp)
+
             if kind in _ANSWERS:
-                self._answered(kind, getattr(event, kind), nanos(event.timestamp), made)
+                self._answered(kind, getattr(event, kind), at, made)
+            elif kind == "orchestratorStarted":
+                self._now = at
+                self._start = self._start or at
             else:
-                self._happened(kind, event, nanos(event.timestamp))
+                self._happened(kind, event, at)
 
         return made
 
-    def answer(self, response: pb.OrchestratorResponse, now: Nanos) -> list[Span]:
+    def answer(self, response: pb.OrchestratorResponse, now: Nanos, *, is_carried: bool = False) -> list[Span]:
         """See what a turn came to, and have the contexts travel with it, unless others are there.
 
         Args:
             response: The answer to the turn, which gets the contexts.
             now: The time.
+            is_carried: Whether the engine carries the orchestration's own already, and goes on to.
 
         Returns:
             The spans that end with it. They are to be made when the answer has been taken.
         """
         made: list[Span] = []
-        own, now = self._context(), max(now, self._now)
+        own, now = self._own or self._context(), max(now, self._now)
 
-        if not response.HasField("orchestrationTraceContext"):
+        if not is_carried and not response.HasField("orchestrationTraceContext"):
             response.orchestrationTraceContext.MergeFromString(self._carried())
 
         for action in response.actions:
@@ -183,9 +189,6 @@ class OrchestrationTrace:
 
     def _happened(self, kind: str, event: pb.HistoryEvent, at: Nanos) -> None:
         match kind:
-            case "orchestratorStarted":
-                self._now = at
-                self._start = self._start or at
             case "executionStarted":
                 started = event.executionStarted
                 self._name, self._version = started.name, started.version.value
@@ -213,7 +216,9 @@ class OrchestrationTrace:
         if found is not None:
             failure = answer.failureDetails if has_failed else None
             name, span_kind, context, start, attributes = found
-            made.append(Span(name, span_kind, context, self._context(), start, max(at, start), attributes, failure))
+            made.append(
+                Span(name, span_kind, context, self._own or self._context(), start, max(at, start), attributes, failure)
+            )
 
     def _note(self, name: str, at: Nanos, attributes: Attributes) -> None:
         if len(self._events) < _MOST_EVENTS:
@@ -224,12 +229,12 @@ class OrchestrationTrace:
     def _asked_activity(
         self, number: int, task: pb.TaskScheduledEvent | pb.ScheduleTaskAction, at: Nanos
     ) -> TraceContext:
-        version = task.version.value if task.HasField("version") else ""
-        attributes = task_attributes(names.ACTIVITY, task.name, self._instance_id, version=version, task_id=number)
+        name, version = task.name, task.version.value if task.HasField("version") else ""
+        attributes = task_attributes(names.ACTIVITY, name, self._instance_id, version=version, task_id=number)
 
-        name = names.activity(task.name, version)
-
-        return self._ask(("task", number), number, name, Kind.CLIENT, _given(task), at, attributes)
+        return self._ask(
+            ("task", number), number, names.activity(name, version), Kind.CLIENT, _given(task), at, attributes
+        )
 
     def _asked_child(
         self,
@@ -237,13 +242,13 @@ class OrchestrationTrace:
         child: pb.SubOrchestrationInstanceCreatedEvent | pb.CreateSubOrchestrationAction,
         at: Nanos,
     ) -> TraceContext:
-        version = child.version.value if child.HasField("version") else ""
+        name, version = child.name, child.version.value if child.HasField("version") else ""
         instance_id = child.instanceId or self._instance_id
-        attributes = task_attributes(names.ORCHESTRATION, child.name, instance_id, version=version, task_id=number)
+        attributes = task_attributes(names.ORCHESTRATION, name, instance_id, version=version, task_id=number)
 
-        name = names.orchestration(child.name, version)
-
-        return self._ask(("child", number), number, name, Kind.CLIENT, _given(child), at, attributes)
+        return self._ask(
+            ("child", number), number, names.orchestration(name, version), Kind.CLIENT, _given(child), at, attributes
+        )
 
     def _asked_timer(self, number: int, fire_at: str, at: Nanos) -> None:
         attributes = task_attributes(names.TIMER, self._name, self._instance_id, task_id=number)
@@ -268,7 +273,7 @@ class OrchestrationTrace:
         at: Nanos,
         attributes: Attributes,
     ) -> TraceContext:
-        own, parent = self._context(), self._parent
+        own, parent = self._own or self._context(), self._parent
 
         # An SDK that makes no spans may still hand the context on that it was given.
         if given is None or not self._adopts or given.span_id in {own.span_id, parent.span_id if parent else 0}:

@@ -21,6 +21,8 @@ from durabletask_protos.tracing.spans import Attributes, Nanos
 __all__ = ["DirectExport", "GivenIds", "within"]
 
 _OK = Status()
+_RANDOM = 2
+"""W3C's flag of traces whose ids are random throughout; OpenTelemetry's older versions have no name for it."""
 
 
 class GivenIds:
@@ -79,7 +81,7 @@ class _Given:
         return self.context.trace_id
 
     def is_trace_id_random(self) -> bool:
-        return False
+        return bool(self.context.trace_flags & _RANDOM)
 
 
 class DirectExport:
@@ -95,13 +97,15 @@ class DirectExport:
         self._readable = readable
         self._root = root
         self._ids = tracer.id_generator
-        # Newer ones say whether traces have ids that are random throughout.
-        random = getattr(TraceFlags, "RANDOM_TRACE_ID", 0) if getattr(self._ids, "is_trace_id_random", bool)() else 0
+        # Newer ones say whether ids of traces are random throughout.
+        random = _RANDOM if getattr(self._ids, "is_trace_id_random", bool)() else 0
         self._flags = (TraceFlags(random), TraceFlags(random | TraceFlags.SAMPLED))
         self._resource = tracer.resource
         self._scope = tracer._instrumentation_scope  # noqa: SLF001
         self._processor = tracer.span_processor
         self._processors = tracer.span_processor._span_processors  # noqa: SLF001
+        # The one that there is mostly is asked without a detour.
+        self._end = (self._processors[0] if len(self._processors) == 1 else self._processor).on_end
 
     @classmethod
     def of(cls, tracer: trace.Tracer) -> DirectExport | None:
@@ -154,6 +158,9 @@ class DirectExport:
         """
         ids = self._ids
 
+        if not self.is_open():
+            return None
+
         if parent is not None:
             trace_id, flags, state = parent.trace_id, parent.trace_flags, parent.trace_state
         elif self._root is not None:
@@ -176,7 +183,7 @@ class DirectExport:
         end: Nanos,
     ) -> None:
         """Export a span. The arguments are those of `GivenIds.start`, and when it ended."""
-        self._processor.on_end(
+        self._end(
             self._readable(
                 name=name,
                 context=context,

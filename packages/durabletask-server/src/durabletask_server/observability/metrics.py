@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from durabletask_backend.errors import BackendError
 from durabletask_backend.values import RuntimeStatus
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from durabletask_server.dispatch.stream import Kind
 from durabletask_server.measures import Measures
 from durabletask_server.observability.series import Histogram
 
 if TYPE_CHECKING:
-    from durabletask_server.dispatch.stream import Kind, WorkItem
+    from durabletask_server.dispatch.stream import WorkItem
     from durabletask_server.taskhub import TaskHubWorker
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ METRICS: Mapping[str, tuple[str, str, str]] = {
 MOST_NAMES = 200
 """So many names of work are told apart; the rest are `OTHER`."""
 OTHER = "other"
-_COUNTED_TOGETHER = 256
+_KINDS = {kind: kind.value for kind in Kind}
 _COUNTED_EVERY = 15.0
 """Seconds between two counts of the instances on record."""
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -94,7 +94,7 @@ def is_metered() -> bool:
 
 
 class MeteredWork(Measures):
-    """Measures what happens. What it is told is counted many at a time, and at the latest when somebody asks for the metrics.
+    """Measures what happens.
 
     Args:
         meter: Where it goes.
@@ -102,9 +102,7 @@ class MeteredWork(Measures):
 
     def __init__(self, meter: Meter) -> None:
         self._names: set[str] = set()
-        self.completed: Counter[tuple[str, str]] = Counter()
-        """How many items were, by kind and name; likewise `redelivered`. To be read after `settle`."""
-        self.redelivered: Counter[tuple[str, str]] = Counter()
+        self._redelivered: Counter[tuple[str, ...]] = Counter()
         self._failed = meter.create_counter(STORAGE_ERRORS, *METRICS[STORAGE_ERRORS][1:])
         self._latency = _histogram(meter, LATENCY, _SECONDS, "kind")
         self._duration = _histogram(meter, DURATION, _SECONDS, "kind", "name")
@@ -112,8 +110,6 @@ class MeteredWork(Measures):
         self._batch = _histogram(meter, COMMIT_SIZE, _SIZES)
         self._events = _histogram(meter, HISTORY_EVENTS, _EVENTS, "status")
         self._history = _histogram(meter, HISTORY_SIZE, _BYTES, "status")
-        self._told: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
-        self._settling = Lock()
         # So that the first error is an increase.
         self._failed.add(0)
 
@@ -127,63 +123,45 @@ class MeteredWork(Measures):
 
         return name
 
+    def completed(self) -> Mapping[tuple[str, ...], int]:
+        """How many items were answered, by kind and name, up to `settle`."""
+        return {work: series.count for work, series in list(self._duration.items())}
+
+    def redelivered(self) -> Mapping[tuple[str, ...], int]:
+        """How many items came back, by kind and name."""
+        return dict(self._redelivered)
+
     def settle(self) -> None:
-        """Count all that was told. May be called in any thread."""
-        with self._settling:
-            while self._told:
-                count, what = self._told.popleft()
-                count(*what)
+        """Have all that was measured in the metrics. May be called in any thread."""
+        for each in (self._latency, self._duration, self._commit, self._batch, self._events, self._history):
+            each.settle()
 
     def handed_out(self, item: WorkItem) -> None:
         """See `Measures.handed_out`."""
-        self._tell(self._count_handed_out, item.kind, item.out_at - item.ready_at)
+        self._latency[(_KINDS[item.kind],)].record(item.out_at - item.ready_at)
 
     def answered(self, item: WorkItem) -> None:
         """See `Measures.answered`."""
-        self._tell(self._count_answered, item.kind, item.name, monotonic() - item.out_at)
+        self._duration[_KINDS[item.kind], self.name(item.name)].record(monotonic() - item.out_at)
 
     def returned(self, item: WorkItem) -> None:
         """See `Measures.returned`."""
-        self._tell(self._count_returned, item.kind, item.name)
+        self._redelivered[_KINDS[item.kind], self.name(item.name)] += 1
 
     def ended(self, status: RuntimeStatus, events: int, size: int) -> None:
         """See `Measures.ended`."""
-        self._tell(self._count_ended, status, events, size)
-
-    def committed(self, seconds: float, mutations: int) -> None:
-        """See `Measures.committed`."""
-        self._tell(self._count_committed, seconds, mutations)
-
-    def storage_failed(self) -> None:
-        """See `Measures.storage_failed`."""
-        self._failed.add(1)
-
-    def _tell(self, count: Callable[..., None], *what: object) -> None:
-        self._told.append((count, what))
-
-        # One after the other they find their ways warm, which takes a third of the time.
-        if len(self._told) >= _COUNTED_TOGETHER:
-            self.settle()
-
-    def _count_handed_out(self, kind: Kind, seconds: float) -> None:
-        self._latency[(kind.value,)].record(seconds)
-
-    def _count_answered(self, kind: Kind, name: str, seconds: float) -> None:
-        work = (kind.value, self.name(name))
-        self.completed[work] += 1
-        self._duration[work].record(seconds)
-
-    def _count_returned(self, kind: Kind, name: str) -> None:
-        self.redelivered[kind.value, self.name(name)] += 1
-
-    def _count_ended(self, status: RuntimeStatus, events: int, size: int) -> None:
         key = (status.name.lower(),)
         self._events[key].record(events)
         self._history[key].record(size)
 
-    def _count_committed(self, seconds: float, mutations: int) -> None:
+    def committed(self, seconds: float, mutations: int) -> None:
+        """See `Measures.committed`."""
         self._commit[()].record(seconds)
         self._batch[()].record(mutations)
+
+    def storage_failed(self) -> None:
+        """See `Measures.storage_failed`."""
+        self._failed.add(1)
 
 
 def measures() -> Measures:
@@ -251,8 +229,8 @@ class _Gauges:
             meter.create_observable_gauge(name, [self._asked(gauge)], *METRICS[name][1:])
 
         counters: tuple[tuple[str, _Gauge], ...] = (
-            (COMPLETED, lambda _: _by_name(self._work.completed)),
-            (REDELIVERED, lambda _: _by_name(self._work.redelivered)),
+            (COMPLETED, lambda _: _by_name(self._work.completed())),
+            (REDELIVERED, lambda _: _by_name(self._work.redelivered())),
             (CACHE_HITS, lambda hub: [Observation(hub.residency.hits)]),
             (CACHE_MISSES, lambda hub: [Observation(hub.residency.misses)]),
         )
@@ -294,7 +272,7 @@ class _Gauges:
         return self._sizes((item.kind.value, item.name, 1) for item in hub.dispatcher.held())
 
     def _sizes(self, sizes: Iterable[tuple[str, str, int]]) -> Iterator[Observation]:
-        found: Counter[tuple[str, str]] = Counter()
+        found: Counter[tuple[str, ...]] = Counter()
 
         for kind, name, size in sizes:
             found[kind, self._work.name(name)] += size
@@ -302,8 +280,8 @@ class _Gauges:
         return _by_name(found)
 
 
-def _by_name(counts: Mapping[tuple[str, str], int]) -> Iterator[Observation]:
-    for (kind, name), count in list(counts.items()):
+def _by_name(counts: Mapping[tuple[str, ...], int]) -> Iterator[Observation]:
+    for (kind, name), count in counts.items():
         yield Observation(count, {"kind": kind, "name": name})
 
 

@@ -1,26 +1,27 @@
-"""A histogram under attributes that stay the same, for the price of counting.
+"""Histograms under attributes that stay the same, for the price of counting.
 
 OpenTelemetry's SDK looks for what it counts in, by the attributes, at every value; that takes ten times as long as the counting. Its API has
 no instrument that is bound to its attributes, so what the SDK found at the first value is kept here, where nobody can tell the difference.
+And many values are counted together, at the latest when somebody asks: one after the other they find their way warm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
 from typing import Any, TypeAlias
 
 from opentelemetry import metrics
 
 _Aggregate: TypeAlias = "Callable[[_Value, bool], None]"
+_TOGETHER = 128
 
 
 class _Value:
     """What the SDK's counting reads of a measurement."""
 
     __slots__ = ("value",)
-
-    def __init__(self, value: float) -> None:
-        self.value = value
+    value: float
 
 
 class Histogram(dict[tuple[str, ...], "Series"]):
@@ -41,6 +42,11 @@ class Histogram(dict[tuple[str, ...], "Series"]):
 
         return made
 
+    def settle(self) -> None:
+        """Count all that was recorded, in any thread."""
+        for series in list(self.values()):
+            series.settle()
+
 
 class Series:
     """A histogram under some attributes.
@@ -51,38 +57,65 @@ class Series:
     """
 
     def __init__(self, histogram: metrics.Histogram, attributes: Mapping[str, str]) -> None:
+        self.count = 0
+        """How many values have been settled."""
         self._histogram = histogram
         self._attributes = attributes
+        self._recorded: list[float] = []
+        self._settling = Lock()
         self._consumer = getattr(histogram, "_measurement_consumer", None)
         self._storages: object = None
         self._found: tuple[_Aggregate, ...] = ()
 
     def record(self, value: float) -> None:
-        """Count a value.
+        """Take a value, to be counted with others.
 
         Args:
             value: It; not negative.
         """
-        if self._found and self._consumer._reader_storages is self._storages:  # type: ignore[union-attr]  # noqa: SLF001
-            measurement = _Value(value)
+        self._recorded.append(value)
+
+        if len(self._recorded) >= _TOGETHER:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count all that was recorded, in any thread."""
+        with self._settling:
+            values = self._recorded[:]
+            # What is recorded meanwhile comes after these.
+            del self._recorded[: len(values)]
+            self.count += len(values)
+
+            if values and not self._is_found():
+                # In the SDK's way, which leaves something to be found.
+                self._histogram.record(values.pop(), self._attributes)
+                self._find()
+
+            if not self._is_found():
+                for value in values:
+                    self._histogram.record(value, self._attributes)
+
+                return
+
+            measurement = _Value()
 
             for aggregate in self._found:
-                aggregate(measurement, False)
+                for measurement.value in values:
+                    aggregate(measurement, False)
 
-            return
-
-        self._histogram.record(value, self._attributes)
-
-        if self._consumer is not None:
-            self._find()
+    def _is_found(self) -> bool:
+        return bool(self._found) and self._consumer._reader_storages is self._storages  # type: ignore[union-attr]  # noqa: SLF001
 
     def _find(self) -> None:
         """Keep what the SDK counted in; nothing, and for good, if it is of another make or is to do more than count."""
+        if self._consumer is None:
+            return
+
         try:
-            self._storages = self._consumer._reader_storages  # type: ignore[union-attr]  # noqa: SLF001
+            self._storages = self._consumer._reader_storages  # noqa: SLF001
             self._found = tuple(self._counts())
         except (AttributeError, LookupError, TypeError):
-            self._consumer = None
+            self._consumer, self._found = None, ()
 
     def _counts(self) -> Iterator[_Aggregate]:
         from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter
