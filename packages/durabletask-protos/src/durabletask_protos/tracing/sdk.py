@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -104,8 +104,7 @@ class DirectExport:
         self._scope = tracer._instrumentation_scope  # noqa: SLF001
         self._processor = tracer.span_processor
         self._processors = tracer.span_processor._span_processors  # noqa: SLF001
-        # The one that there is mostly is asked without a detour.
-        self._end = (self._processors[0] if len(self._processors) == 1 else self._processor).on_end
+        self._end = _ending(self._processor, self._processors)
 
     @classmethod
     def of(cls, tracer: trace.Tracer) -> DirectExport | None:
@@ -162,7 +161,7 @@ class DirectExport:
             return None
 
         if parent is not None:
-            trace_id, flags, state = parent.trace_id, parent.trace_flags, parent.trace_state
+            trace_id, _, _, flags, state, _ = parent
         elif self._root is not None:
             trace_id = ids.generate_trace_id()
             asked = self._root.should_sample(None, trace_id, name, kind, attributes, ())
@@ -197,6 +196,14 @@ class DirectExport:
                 instrumentation_scope=self._scope,
             )
         )
+
+
+def _ending(processor: Any, parts: Sequence[Any]) -> Callable[[Any], None]:
+    """What takes a span that has ended and is sampled: of processors, mostly the queue of the only one."""
+    if len(parts) != 1:
+        return processor.on_end  # type: ignore[no-any-return]
+
+    return getattr(getattr(parts[0], "_batch_processor", None), "emit", parts[0].on_end)  # type: ignore[no-any-return]
 
 
 def within(parent: SpanContext | None) -> Context:

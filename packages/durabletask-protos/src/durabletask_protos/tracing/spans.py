@@ -25,6 +25,9 @@ class Kind(Enum):
     CLIENT = "CLIENT"
     PRODUCER = "PRODUCER"
 
+    # It is looked up for each span; the hash of `Enum` is slower.
+    __hash__ = object.__hash__
+
 
 class SpanEvent(NamedTuple):
     """Something that happened during a span."""
