@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from os import environ
 from types import TracebackType
 from typing import Self, overload
 
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
+from opentelemetry.environment_variables import OTEL_PYTHON_TRACER_PROVIDER
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from durabletask_protos import orchestrator_service_pb2 as pb
@@ -191,13 +193,22 @@ def _described(failure: pb.TaskFailureDetails) -> dict[str, str]:
 
 _KINDS = {kind: SpanKind[kind.value] for kind in Kind}
 _FLAGS = tuple(map(TraceFlags, range(256)))
+_IS_NAMED = OTEL_PYTHON_TRACER_PROVIDER in environ
+"""Whether the environment names a provider, which OpenTelemetry makes when it is asked for."""
 _current: tuple[trace.TracerProvider, Emitter | None] | None = None
 
 
 def emitter() -> Emitter | None:
     """What makes spans with the tracer provider that is set now; None: none is, and nothing is to be done for spans."""
     global _current
-    provider = trace.get_tracer_provider()
+    # The API's function looks into the environment each time there is none, which is most of what being off would cost.
+    provider = getattr(trace, "_TRACER_PROVIDER", None)
+
+    if provider is None:
+        if not _IS_NAMED and hasattr(trace, "_TRACER_PROVIDER"):
+            return None
+
+        provider = trace.get_tracer_provider()
 
     if _current is None or _current[0] is not provider:
         is_none = isinstance(provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider))
