@@ -3,8 +3,8 @@
     python benchmarks/observability.py [--help]
 
 In two ways of deployment: a server with a worker and a client, three processes; and an embedded hub, where one process on one core is all of
-these. With spans and metrics on, which are counted and thrown away; off, as without a provider; and, embedded, without: the questions whether
-there is one taken out. They take turns at working, each on a file of its own, so that what else the machine does falls on all; and are started
+these. With spans and metrics on, which are counted and thrown away; off, as without a provider; and, embedded, without: in the process that is
+off, the questions whether there is one taken out for a turn. They take turns at working, each on a file of its own, so that what else the machine does falls on all; and are started
 anew for each set, for processes of one program differ. A ratio is of two turns of one round.
 """
 
@@ -70,10 +70,10 @@ class Worked:
         self._load = load
         self._all = [psutil.Process(pid) for pid in (load.pid, *others)]
 
-    def turn(self, count: int) -> Turn:
-        """Do some."""
+    def turn(self, count: int, *words: str) -> Turn:
+        """Do some; what may come after the number, see `observability_load.py`."""
         before = self._cpu()
-        print(count, file=_pipe(self._load.stdin), flush=True)
+        print(count, *words, file=_pipe(self._load.stdin), flush=True)
         took = float(_pipe(self._load.stdout).readline())
 
         return Turn(count / took, (self._cpu() - before) / count)
@@ -110,15 +110,19 @@ def _measure(seen: Mapping[tuple[str, str], list[Turn]], folder: Path, order: Ra
     """Have processes of all cells take turns. What they have been dealt by chance, as the places of their memory, they keep."""
     with ExitStack() as running:
         cells = {
-            cell: running.enter_context(_working(*cell, folder / str(number))) for number, cell in enumerate(CELLS)
+            cell: running.enter_context(_working(*cell, folder / str(number)))
+            for number, cell in enumerate(CELLS)
+            if WITHOUT not in cell
         }
 
         for worked in cells.values():
             worked.turn(WARM_UP)
 
         for _ in range(rounds):
-            for cell in order.sample(CELLS, len(CELLS)):
-                seen[cell].append(cells[cell].turn(count))
+            for deployment, mode in order.sample(CELLS, len(CELLS)):
+                words = (WITHOUT,) if mode == WITHOUT else ()
+                worked = cells[deployment, OFF if words else mode]
+                seen[deployment, mode].append(worked.turn(count, *words))
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """One process of `observability.py`: an embedded hub, or a worker or a client of a server.
 
-    python benchmarks/observability_load.py hub FILE without|off|on
+    python benchmarks/observability_load.py hub FILE off|on
     python benchmarks/observability_load.py worker ADDRESS off|on
     python benchmarks/observability_load.py client ADDRESS off|on
 
-A hub and a client read from standard input how many orchestrations to run, and say how many seconds that took, until the input ends. At last
-all of them say how many spans they made.
+A hub and a client read from standard input how many orchestrations to run, and say how many seconds that took, until the input ends; with a
+word after the number, the questions whether spans are to be made are taken out meanwhile. At last all of them say how many spans they made.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -35,7 +36,6 @@ AT_A_TIME = 64
 ASKERS = (
     "durabletask_worker._orchestrations",
     "durabletask_worker._activities",
-    "durabletask_worker._session",
     "durabletask_worker._executor",
     "durabletask_server.observability.engine_spans",
 )
@@ -53,22 +53,28 @@ class Counting(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def without() -> None:
-    """Take the questions out."""
-    for module in map(import_module, ASKERS):
-        module.emitter = lambda: None  # type: ignore[attr-defined]
+@contextmanager
+def without() -> Iterator[None]:
+    """Take the questions out, and put them back."""
+    replaced: list[tuple[Any, str, Any]] = [(import_module(name), "emitter", lambda: None) for name in ASKERS]
+    replaced.append((import_module("durabletask_client._async.transport"), "spanning", lambda _: nullcontext()))
+    before = [getattr(module, name) for module, name, _ in replaced]
 
-    for face in ("_async", "_sync"):
-        import_module(f"durabletask_client.{face}.transport").spanning = lambda _: nullcontext()  # type: ignore[attr-defined]
+    for module, name, value in replaced:
+        setattr(module, name, value)
+
+    try:
+        yield
+    finally:
+        for (module, name, _), value in zip(replaced, before, strict=True):
+            setattr(module, name, value)
 
 
 async def main(role: str, where: str, mode: str) -> None:
     exporter = Counting()
     provider = TracerProvider(shutdown_on_exit=False)
 
-    if mode == "without":
-        without()
-    elif mode == "on":
+    if mode == "on":
         provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=100_000))
         trace.set_tracer_provider(provider)
         metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False))
@@ -96,9 +102,14 @@ async def load(client: AsyncTaskHubGrpcClient) -> None:
             assert await client.run_orchestration(three, input=number) == number + 3
 
     while line := await asyncio.to_thread(sys.stdin.readline):
-        began = time.perf_counter()
-        await asyncio.gather(*map(in_turn, range(int(line))))
-        print(time.perf_counter() - began, flush=True)
+        count, *words = line.split()
+
+        with without() if words else nullcontext():
+            began = time.perf_counter()
+            await asyncio.gather(*map(in_turn, range(int(count))))
+            took = time.perf_counter() - began
+
+        print(took, flush=True)
 
 
 if __name__ == "__main__":
