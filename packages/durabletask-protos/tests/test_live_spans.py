@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import pytest
@@ -146,6 +147,7 @@ def test_it_is_the_short_way_until_it_is_touched() -> None:
         # What the SDK's spans have beyond the API.
         assert dict(span.attributes) == ATTRIBUTES
         assert span.name == "name"
+        assert copy(span).get_span_context() == span.get_span_context()
 
     assert not span.is_recording()
     (made,) = traced.exported()

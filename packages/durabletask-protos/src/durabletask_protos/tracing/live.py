@@ -104,7 +104,10 @@ class LiveSpan(trace.Span):
         self._sdk().record_exception(exception, attributes, timestamp, escaped)
 
     def __getattr__(self, name: str) -> Any:
-        # What the SDK's spans have besides, as `attributes`.
+        # What the SDK's spans have besides, as `attributes`; `copy` asks for more, and before there is anything here.
+        if name.startswith("__"):
+            raise AttributeError(name)
+
         return getattr(self._sdk(), name)
 
     def _sdk(self) -> trace.Span:

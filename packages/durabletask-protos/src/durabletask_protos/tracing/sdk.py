@@ -85,7 +85,7 @@ class _Given:
 
 
 class DirectExport:
-    """Hands spans that have ended straight to the exporters: such as are below one that is sampled, with attributes and no more.
+    """Hands spans that have ended straight to the exporters: such as are sampled, and have attributes and no more.
 
     Args:
         tracer: The SDK's, as `of` found it to be.

@@ -99,8 +99,10 @@ class Series:
 
             measurement = _Value()
 
-            for aggregate in self._found:
-                for measurement.value in values:
+            for value in values:
+                measurement.value = value
+
+                for aggregate in self._found:
                     aggregate(measurement, False)
 
     def _is_found(self) -> bool:
