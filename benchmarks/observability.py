@@ -5,7 +5,7 @@
 In two ways of deployment: a server with a worker and a client, three processes; and an embedded hub, where one process on one core is all of
 these. With spans and metrics on, which are counted and thrown away; off, as without a provider; and, embedded, without: in the process that is
 off, the questions whether there is one taken out for a turn. They take turns at working, each on a file of its own, so that what else the machine does falls on all; and are started
-anew for each set, for processes of one program differ. A ratio is of two turns of one round.
+anew for each set, for processes of one program differ. A ratio is of two turns, one right after the other.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from math import sqrt
 from pathlib import Path
 from random import Random
-from statistics import median
+from statistics import median, stdev
 from typing import IO, NamedTuple, TypeAlias
 
 import psutil
@@ -31,9 +32,11 @@ from integration.processes import our_server
 LOAD = Path(__file__).with_name("observability_load.py")
 SERVER, EMBEDDED = "server, worker, client", "embedded"
 WITHOUT, OFF, ON = "without", "off", "on"
-CELLS = ((SERVER, OFF), (SERVER, ON), (EMBEDDED, WITHOUT), (EMBEDDED, OFF), (EMBEDDED, ON))
-GOALS = {OFF: (WITHOUT, 0.99), ON: (OFF, 0.90)}
-"""For a mode, another, and at least which share of its throughput it has."""
+PROCESSES = ((SERVER, OFF), (SERVER, ON), (EMBEDDED, OFF), (EMBEDDED, ON))
+COMPARED = ((SERVER, ON, OFF), (EMBEDDED, ON, OFF), (EMBEDDED, OFF, WITHOUT))
+"""In a deployment: a mode, and another."""
+GOALS = {ON: 0.90, OFF: 0.99}
+"""For a mode, at least which share of the other's throughput it has."""
 SERVERS_ENVIRONMENT = {
     # In `auto` it makes no spans for a worker that does, so nothing is sent there.
     ON: {
@@ -55,7 +58,8 @@ class Turn(NamedTuple):
     """Seconds of CPU each took, of all processes."""
 
 
-Rounds: TypeAlias = Mapping[tuple[str, str], Sequence[Turn]]
+Pairs: TypeAlias = Mapping[tuple[str, str, str], Sequence[tuple[Turn, Turn]]]
+"""By what is compared: pairs of turns, one right after the other."""
 
 
 class Worked:
@@ -89,12 +93,12 @@ def main(options: argparse.Namespace) -> int:
         0, whatever came of it.
     """
     order = Random(options.sets)
-    seen: dict[tuple[str, str], list[Turn]] = {cell: [] for cell in CELLS}
+    seen: dict[tuple[str, str, str], list[tuple[Turn, Turn]]] = {compared: [] for compared in COMPARED}
 
     with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory:
-        turns = options.sets * options.rounds
+        pairs = options.sets * options.rounds
         load = f"{options.count} of three steps, 64 at a time, by {options.sets} sets of processes"
-        print(circumstances(Path(directory), turns, load), flush=True)
+        print(circumstances(Path(directory), pairs, load), flush=True)
 
         for number in range(options.sets):
             folder = Path(directory, str(number))
@@ -106,23 +110,29 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(seen: Mapping[tuple[str, str], list[Turn]], folder: Path, order: Random, rounds: int, count: int) -> None:
-    """Have processes of all cells take turns. What they have been dealt by chance, as the places of their memory, they keep."""
+def _measure(
+    seen: Mapping[tuple[str, str, str], list[tuple[Turn, Turn]]], folder: Path, order: Random, rounds: int, count: int
+) -> None:
+    """Have processes take turns. What they have been dealt by chance, as the places of their memory, they keep."""
     with ExitStack() as running:
-        cells = {
-            cell: running.enter_context(_working(*cell, folder / str(number)))
-            for number, cell in enumerate(CELLS)
-            if WITHOUT not in cell
+        working = {
+            cell: running.enter_context(_working(*cell, folder / str(number))) for number, cell in enumerate(PROCESSES)
         }
 
-        for worked in cells.values():
+        for worked in working.values():
             worked.turn(WARM_UP)
 
+        def turn(deployment: str, mode: str) -> Turn:
+            if mode == WITHOUT:
+                return working[deployment, OFF].turn(count, WITHOUT)
+
+            return working[deployment, mode].turn(count)
+
         for _ in range(rounds):
-            for deployment, mode in order.sample(CELLS, len(CELLS)):
-                words = (WITHOUT,) if mode == WITHOUT else ()
-                worked = cells[deployment, OFF if words else mode]
-                seen[deployment, mode].append(worked.turn(count, *words))
+            for deployment, *modes in order.sample(COMPARED, len(COMPARED)):
+                turns = {mode: turn(deployment, mode) for mode in order.sample(modes, 2)}
+                mode, other = modes
+                seen[deployment, mode, other].append((turns[mode], turns[other]))
 
 
 @contextmanager
@@ -162,29 +172,35 @@ def _process(role: str, where: str | Path, mode: str) -> Iterator[subprocess.Pop
             process.kill()
 
 
-def table(seen: Rounds) -> list[str]:
-    """The table of what was seen of each, round by round."""
+def table(seen: Pairs) -> list[str]:
+    """The table of what was seen. A ratio is the median of those of the pairs, with its standard error."""
     lines = [
-        "| deployment | tracing and metrics | a second | CPU each, ms | throughput, of | CPU, of | goal | |",
+        "| deployment | tracing and metrics | a second | CPU each, ms | throughput | CPU | goal | |",
         "|---|---|--:|--:|--:|--:|--:|---|",
     ]
 
-    for (deployment, mode), turns in seen.items():
-        cells = [f"{median(each.per_second for each in turns):.0f}", f"{median(each.cpu for each in turns) * 1e3:.2f}"]
-        other, goal = GOALS.get(mode, ("", 0.0))
-        others = seen.get((deployment, other))
-
-        if others is not None:
-            ratio = median(one.per_second / two.per_second for one, two in zip(turns, others, strict=True))
-            cpu = median(one.cpu / two.cpu for one, two in zip(turns, others, strict=True))
-            verdict = "reached" if ratio >= goal else "not reached"
-            cells += [f"{ratio:.3f} {other}", f"{cpu:.3f} {other}", f"≥ {goal:g}", verdict]
-        else:
-            cells += [""] * 4
-
-        lines.append(f"| {deployment} | {mode} | {' | '.join(cells)} |")
+    for (deployment, mode, other), pairs in seen.items():
+        per_second = " of ".join(
+            f"{median(each.per_second for each in turns):.0f}" for turns in zip(*pairs, strict=True)
+        )
+        cpu = " of ".join(f"{median(each.cpu for each in turns) * 1e3:.2f}" for turns in zip(*pairs, strict=True))
+        ratio, error = _ratio([one.per_second / two.per_second for one, two in pairs])
+        cpu_ratio, cpu_error = _ratio([one.cpu / two.cpu for one, two in pairs])
+        goal = GOALS[mode]
+        verdict = "reached" if ratio >= goal else "within the error" if ratio + 2 * error >= goal else "not reached"
+        lines.append(
+            f"| {deployment} | {mode} of {other} | {per_second} | {cpu} | {ratio:.3f} ± {error:.3f} "
+            f"| {cpu_ratio:.3f} ± {cpu_error:.3f} | ≥ {goal:g} | {verdict} |"
+        )
 
     return lines
+
+
+def _ratio(ratios: Sequence[float]) -> tuple[float, float]:
+    """The median, and about its standard error."""
+    error = 1.25 * stdev(ratios) / sqrt(len(ratios)) if len(ratios) > 1 else 0.0
+
+    return median(ratios), error
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
@@ -196,8 +212,10 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description="Measures what tracing and metrics cost, and prints Markdown.")
     made.add_argument("--sets", type=int, default=8, help="sets of processes [%(default)s]")
-    made.add_argument("--rounds", type=int, default=8, help="turns of each; the table has the medians [%(default)s]")
-    made.add_argument("--count", type=int, default=100, help="orchestrations of three steps a turn [%(default)s]")
+    made.add_argument(
+        "--rounds", type=int, default=10, help="pairs of turns of each; the table has the medians [%(default)s]"
+    )
+    made.add_argument("--count", type=int, default=64, help="orchestrations of three steps a turn [%(default)s]")
     made.add_argument("--directory", type=Path, help="where the files go [the system's for temporary files]")
 
     return made

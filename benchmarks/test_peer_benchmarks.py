@@ -47,27 +47,31 @@ def test_cpu_ratios_are_of_one_round_and_not_of_the_medians() -> None:
     assert "| one activity | ours | 5.00 | 3.00 to 8.00 | 0.50 | 0.40 to 0.75 | reached |" in lines
 
 
-def test_what_tracing_costs_is_of_turns_of_one_round() -> None:
-    def turns(*per_second: float) -> list[observability.Turn]:
-        return [observability.Turn(each, 1 / each) for each in per_second]
+def test_what_tracing_costs_is_of_turns_that_follow_each_other() -> None:
+    def pairs(*per_second: tuple[float, float]) -> list[tuple[observability.Turn, observability.Turn]]:
+        return [(observability.Turn(one, 1 / one), observability.Turn(two, 1 / two)) for one, two in per_second]
 
     lines = observability.table(
-        {("here", "without"): turns(100), ("here", "off"): turns(99.5), ("there", "off"): turns(200, 100, 50)}
-        | {("there", "on"): turns(160, 90, 47)}
+        {
+            ("here", "off", "without"): pairs((99.5, 100)),
+            ("here", "on", "off"): pairs((80, 100), (80, 100)),
+            ("there", "on", "off"): pairs((180, 200), (90, 100), (40, 50)),
+            ("there", "off", "without"): pairs((90, 100), (98, 100), (130, 100)),
+        }
     )
 
     assert lines[2:] == [
-        "| here | without | 100 | 10.00 |  |  |  |  |",
-        "| here | off | 100 | 10.05 | 0.995 without | 1.005 without | ≥ 0.99 | reached |",
-        "| there | off | 100 | 10.00 |  |  |  |  |",
-        "| there | on | 90 | 11.11 | 0.900 off | 1.111 off | ≥ 0.9 | reached |",
+        "| here | off of without | 100 of 100 | 10.05 of 10.00 | 0.995 ± 0.000 | 1.005 ± 0.000 | ≥ 0.99 | reached |",
+        "| here | on of off | 80 of 100 | 12.50 of 10.00 | 0.800 ± 0.000 | 1.250 ± 0.000 | ≥ 0.9 | not reached |",
+        "| there | on of off | 90 of 100 | 11.11 of 10.00 | 0.900 ± 0.042 | 1.111 ± 0.058 | ≥ 0.9 | reached |",
+        "| there | off of without | 98 of 100 | 10.20 of 10.00 | 0.980 ± 0.153 | 1.020 ± 0.128 | ≥ 0.99 | within the error |",
     ]
 
 
 def test_what_tracing_costs_can_be_measured() -> None:
-    cells = run("observability.py", "--sets=1", "--rounds=1", "--count=20")
-    # The first row is the head's. That there are spans, or none, the program sees to by itself.
-    assert [(row[0], row[1]) for row in cells] == list(observability.CELLS)
+    rows = run("observability.py", "--sets=1", "--rounds=1", "--count=20")
+    # That there are spans, or none, the program sees to by itself.
+    assert [row[:2] for row in rows] == [[where, f"{mode} of {other}"] for where, mode, other in observability.COMPARED]
 
 
 def test_replay_ratios_say_how_many_times_as_fast() -> None:
