@@ -224,34 +224,39 @@ def coverage(session: nox.Session) -> None:
     session.run(*coverage, "report")
 
 
+def suite(session: nox.Session, *files: str) -> None:
+    """Run tests that say what they skip and why."""
+    session.run(sys.executable, "-m", "pytest", *files, "-rs", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def js(session: nox.Session) -> None:
     """Run the npm SDK, in Node's own test runner, on our server; without Node or a network it is skipped and says so."""
-    session.run(sys.executable, "-m", "pytest", "integration/test_js_sdk.py", "-rs", *session.posargs)
+    suite(session, "integration/test_js_sdk.py")
 
 
 @nox.session(venv_backend="none")
 def java(session: nox.Session) -> None:
     """Run Maven's SDK, in JUnit, on our server; without Java, Maven or a network it is skipped and says so."""
-    session.run(sys.executable, "-m", "pytest", "integration/test_java_sdk.py", "-rs", *session.posargs)
+    suite(session, "integration/test_java_sdk.py")
 
 
 @nox.session(venv_backend="none")
 def dotnet(session: nox.Session) -> None:
     """Run the image of the .NET SDK's tests on our server; without a container engine it is skipped and says so."""
-    session.run(sys.executable, "-m", "pytest", "integration/test_dotnet_sdk.py", "-rs", *session.posargs)
+    suite(session, "integration/test_dotnet_sdk.py")
 
 
 @nox.session(venv_backend="none")
 def mixed(session: nox.Session) -> None:
     """Run orchestrations that go through workers of several languages; those that cannot run here are skipped."""
-    session.run(sys.executable, "-m", "pytest", "integration/test_mixed_languages.py", "-rs", *session.posargs)
+    suite(session, "integration/test_mixed_languages.py")
 
 
 @nox.session(venv_backend="none")
 def zipkin(session: nox.Session) -> None:
     """Run the tracing sample against a real Zipkin, from Maven Central; without Java, Maven or a network it is skipped and says so."""
-    session.run(sys.executable, "-m", "pytest", "integration/test_zipkin.py", "-rs", *session.posargs)
+    suite(session, "integration/test_zipkin.py")
 
 
 @nox.session(venv_backend="none")
@@ -263,8 +268,7 @@ def matrix(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def go(session: nox.Session) -> None:
     """Run durabletask-go's SDK on our server, and our worker and client on its engine; without Go it is skipped and says so."""
-    both = ["integration/test_go_sdk.py", "integration/test_go_engine.py"]
-    session.run(sys.executable, "-m", "pytest", *both, "-rs", *session.posargs)
+    suite(session, "integration/test_go_sdk.py", "integration/test_go_engine.py")
     session.run(sys.executable, "-m", "integration.engines.table")
 
 

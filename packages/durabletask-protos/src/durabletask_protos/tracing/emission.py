@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from os import environ
+from time import time_ns
 from types import TracebackType
 from typing import Self, overload
 
@@ -17,7 +18,7 @@ from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.tracing import names
 from durabletask_protos.tracing.contexts import TraceContext
 from durabletask_protos.tracing.live import LiveSpan
-from durabletask_protos.tracing.sdk import DirectExport, GivenIds, within
+from durabletask_protos.tracing.sdk import Begun, DirectExport, GivenIds, within
 from durabletask_protos.tracing.spans import Attributes, Kind, Span
 
 __all__ = ["Emitter", "Ending", "emit", "emitter"]
@@ -52,17 +53,17 @@ class Emitter:
                 place, parent = span.parent, _context(span.parent, is_remote=True)
 
             context, kind = _context(span.context, is_remote=False), _KINDS[span.kind]
-            begun = (span.name, kind, context, parent, span.attributes, span.start)
+            begun = Begun(span.name, kind, context, parent, span.attributes, span.start)
 
             if direct is not None and parent is not None:
                 if not parent.trace_flags & TraceFlags.SAMPLED:
                     continue
 
                 if span.failure is None and not span.events:
-                    direct.export(*begun, span.end)
+                    direct.export(begun, span.end)
                     continue
 
-            made = self._ids.start(*begun)
+            made = self._ids.start(begun)
 
             for event in span.events:
                 made.add_event(event.name, event.attributes, event.at)
@@ -126,7 +127,7 @@ class Emitter:
         if not context.trace_flags & TraceFlags.SAMPLED:
             return trace.NonRecordingSpan(context)
 
-        return LiveSpan(name, kind, context, parent, attributes, self._ids, direct)
+        return LiveSpan(Begun(name, kind, context, parent, attributes, time_ns()), self._ids, direct)
 
 
 class Ending:

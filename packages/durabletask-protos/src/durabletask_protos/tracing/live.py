@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanContext, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from durabletask_protos.tracing.sdk import DirectExport, GivenIds
-from durabletask_protos.tracing.spans import Attributes
+from durabletask_protos.tracing.sdk import Begun, DirectExport, GivenIds
 
 __all__ = ["LiveSpan"]
 
@@ -20,37 +19,23 @@ _becoming = threading.Lock()
 
 
 class LiveSpan(trace.Span):
-    """A span that is sampled, and begins now. Its methods are those of OpenTelemetry's, in any thread.
+    """A span that is sampled. Its methods are those of OpenTelemetry's, in any thread.
 
     Args:
-        name: What it is called.
-        kind: Its kind.
-        context: Its place.
-        parent: Below which span it is; None: it is the first of its trace.
-        attributes: What is said of it.
+        begun: It, so far.
         ids: Makes the SDK's span of it.
         direct: Exports it if it ends as it began.
     """
 
-    def __init__(
-        self,
-        name: str,
-        kind: SpanKind,
-        context: SpanContext,
-        parent: SpanContext | None,
-        attributes: Attributes,
-        ids: GivenIds,
-        direct: DirectExport,
-    ) -> None:
-        self._as_begun = (name, kind, context, parent, attributes, time.time_ns())
-        self._context = context
+    def __init__(self, begun: Begun, ids: GivenIds, direct: DirectExport) -> None:
+        self._begun = begun
         self._ids = ids
         self._direct = direct
         self._full: trace.Span | None = None
 
     def get_span_context(self) -> SpanContext:
         """See `Span.get_span_context`."""
-        return self._context
+        return self._begun.context
 
     def is_recording(self) -> bool:
         """See `Span.is_recording`."""
@@ -65,7 +50,7 @@ class LiveSpan(trace.Span):
 
         # What is said from now on is said in vain.
         self._full = trace.INVALID_SPAN
-        self._direct.export(*self._as_begun, time.time_ns() if end_time is None else end_time)
+        self._direct.export(self._begun, time.time_ns() if end_time is None else end_time)
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """See `Span.set_attributes`."""
@@ -113,6 +98,6 @@ class LiveSpan(trace.Span):
     def _sdk(self) -> trace.Span:
         with _becoming:
             if self._full is None:
-                self._full = self._ids.start(*self._as_begun)
+                self._full = self._ids.start(self._begun)
 
             return self._full

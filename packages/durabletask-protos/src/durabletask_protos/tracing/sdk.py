@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -18,11 +18,24 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, TraceFlags
 
 from durabletask_protos.tracing.spans import Attributes, Nanos
 
-__all__ = ["DirectExport", "GivenIds", "within"]
+__all__ = ["Begun", "DirectExport", "GivenIds", "within"]
 
 _OK = Status()
 _RANDOM = 2
 """W3C's flag of traces whose ids are random throughout; OpenTelemetry's older versions have no name for it."""
+
+
+class Begun(NamedTuple):
+    """A span as it begins."""
+
+    name: str
+    kind: SpanKind
+    context: SpanContext
+    """Its place."""
+    parent: SpanContext | None
+    """None: it is the first of its trace."""
+    attributes: Attributes
+    start: Nanos
 
 
 class GivenIds:
@@ -36,25 +49,8 @@ class GivenIds:
         self._tracer = tracer
         self._of_thread = threading.local()
 
-    def start(
-        self,
-        name: str,
-        kind: SpanKind,
-        context: SpanContext,
-        parent: SpanContext | None,
-        attributes: Attributes,
-        start: Nanos,
-    ) -> trace.Span:
-        """Start a span.
-
-        Args:
-            name: What it is called.
-            kind: Its kind.
-            context: Its place, of which its ids are taken.
-            parent: Below which span it is; None: it is the first of its trace.
-            attributes: What is said of it.
-            start: When it started.
-        """
+    def start(self, begun: Begun) -> trace.Span:
+        """Start a span."""
         made: tuple[trace.Tracer, _Given] | None = getattr(self._of_thread, "made", None)
 
         if made is None:
@@ -64,7 +60,7 @@ class GivenIds:
                 made[0].id_generator = made[1]  # type: ignore[attr-defined]
 
         tracer, given = made
-        given.context = context
+        name, kind, given.context, parent, attributes, start = begun
 
         return tracer.start_span(name, context=within(parent), kind=kind, attributes=attributes, start_time=start)
 
@@ -171,17 +167,9 @@ class DirectExport:
 
         return SpanContext(trace_id, ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state)
 
-    def export(
-        self,
-        name: str,
-        kind: SpanKind,
-        context: SpanContext,
-        parent: SpanContext | None,
-        attributes: Attributes,
-        start: Nanos,
-        end: Nanos,
-    ) -> None:
-        """Export a span. The arguments are those of `GivenIds.start`, and when it ended."""
+    def export(self, begun: Begun, end: Nanos) -> None:
+        """Export a span that ended then."""
+        name, kind, context, parent, attributes, start = begun
         self._end(
             self._readable(
                 name=name,
