@@ -219,8 +219,11 @@ class Orchestrations:
                 ),
             )
 
-        # As a job of its own: code that blocks while it unwinds does not hold up the answer.
-        self._close(execution, request.instanceId)
+        if execution.is_unwound:
+            execution.close()
+        else:
+            # As a job of its own: code that blocks while it unwinds does not hold up the answer.
+            self._close(execution, request.instanceId)
 
         return _Outcome(answered, None)
 
@@ -319,7 +322,7 @@ def _failed(instance_id: str, failure: pb.TaskFailureDetails) -> pb.Orchestrator
 
 def _is_at_its_end(response: pb.OrchestratorResponse) -> bool:
     # The end is the last of the actions.
-    return any(action.HasField("completeOrchestration") for action in response.actions[-1:])
+    return bool(response.actions) and response.actions[-1].HasField("completeOrchestration")
 
 
 def _confirmations(response: pb.OrchestratorResponse) -> int:

@@ -205,6 +205,11 @@ class Fibers:
         """The orchestrator's own."""
         self._open: dict[Fiber, None] = {}
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all code is at its end, so that there is nothing to unwind."""
+        return not self._open
+
     def begin(self, call: Callable[[], object], on_end: Callable[[object, BaseException | None], None]) -> None:
         """Call the orchestrator, and run its code as far as it goes.
 

@@ -53,6 +53,11 @@ class Execution:
         """Whether there is nothing left to do: the last answer ended the orchestration, or its generation."""
         return self._completion is not None
 
+    @property
+    def is_unwound(self) -> bool:
+        """Whether all code that it called is at its end, so that `close` runs none."""
+        return self._state.fibers.is_done
+
     def line_of(self, step: int) -> str | None:
         """Where in the code an action was done that no event has confirmed, as `file:line`; None if nobody kept it. See `traces`."""
         return self._state.schedule.line_of(step)
@@ -88,8 +93,6 @@ class Execution:
         except NonDeterminismError as error:
             self.departure = self._located(error, past_events)
             self._fail(self.departure)
-        finally:
-            state.end_turn()
 
         return self._response()
 

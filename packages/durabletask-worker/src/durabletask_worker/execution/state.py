@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID, uuid5
 
 from durabletask_client.failures import FailureDetails
 from durabletask_client.serialization import DataConverter
 from durabletask_protos import orchestrator_service_pb2 as pb
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from durabletask_worker.errors import TaskFailedError
 from durabletask_worker.execution.actions import PATCHES, SendEvent
@@ -23,6 +25,8 @@ from durabletask_worker.retry import RetryPolicy, fraction
 
 __all__ = ["Continuation", "State"]
 
+_Time: TypeAlias = tuple[int, int]
+"""Seconds since 1970, and nanoseconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALWAYS_WRITTEN = frozenset({type(None), bool, int, str})
 """Types whose values every converter writes."""
@@ -80,8 +84,9 @@ class State:
         self._uuids = 0
         self._patches: dict[str, bool] = {}
         self._recorded_patches: set[str] | None = None
-        self._turn = pb.HistoryEvent()
-        self._began = ""
+        self._began: _Time | None = None
+        self._seed: str | None = None
+        self._time: _Time = (0, 0)
         self._now: datetime | None = None
 
     def __str__(self) -> str:
@@ -89,25 +94,23 @@ class State:
 
     def begin_turn(self, event: pb.HistoryEvent) -> None:
         """Take over the time of a turn from its OrchestratorStarted."""
-        self._turn = event
+        # Not the event itself, which would keep the whole message in memory that it came with.
+        at = event.timestamp
+        self._time = at.seconds, at.nanos
         self._now = None
 
-        if not self._began:
-            self._began = event.timestamp.ToJsonString()
+        if self._began is None:
+            self._began = self._time
 
         if not self.is_suspended:
             self.schedule.begin_turn()
-
-    def end_turn(self) -> None:
-        """Let go of the events, which would keep the whole message in memory that they came with."""
-        self._turn = pb.HistoryEvent(timestamp=self._turn.timestamp)
 
     def now(self) -> datetime:
         """The orchestration's time: that of the turn which is done, or done again. Aware, in UTC."""
         if self._now is None:
             # Timestamp.ToDatetime takes several times as long.
-            at = self._turn.timestamp
-            self._now = _EPOCH + timedelta(0, at.seconds, at.nanos // 1000)
+            seconds, nanoseconds = self._time
+            self._now = _EPOCH + timedelta(0, seconds, nanoseconds // 1000)
 
         return self._now
 
@@ -127,7 +130,12 @@ class State:
 
     def seed(self) -> str:
         """What random numbers may follow from: another text for each generation."""
-        return f"{self.instance_id} {self.execution_id} {self._began}"
+        if self._seed is None:
+            seconds, nanoseconds = self._began or (0, 0)
+            began = Timestamp(seconds=seconds, nanos=nanoseconds).ToJsonString()
+            self._seed = f"{self.instance_id} {self.execution_id} {began}"
+
+        return self._seed
 
     def waiting_line(self) -> str | None:
         """Where the orchestrator waits, as `file:line`; None if it does not."""
