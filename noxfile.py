@@ -278,7 +278,7 @@ def bench(session: nox.Session) -> None:
     session.run(sys.executable, "benchmarks/bench.py", *(session.posargs or ["--quick"]))
 
     if not session.posargs:
-        session.run(sys.executable, "benchmarks/worker_cpu.py", "--rounds=1", "--count=40")
+        session.run(sys.executable, "benchmarks/worker_cpu.py", "--rounds=1", "--turns=1", "--count=40")
         session.run(sys.executable, "benchmarks/replay_speed.py", "--rounds=3")
         session.run(sys.executable, "benchmarks/embedded.py", "--rounds=1", "--count=100")
         session.run(sys.executable, "benchmarks/observability.py", "--sets=1", "--rounds=1")

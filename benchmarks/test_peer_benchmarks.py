@@ -103,7 +103,7 @@ def test_edited_sources_are_noticed() -> None:
 
 @pytest.mark.usefixtures("peer")
 def test_a_quick_run_of_the_cpu_comparison(tmp_path: Path) -> None:
-    rows = run("worker_cpu.py", "--rounds=1", "--count=20", "--at-a-time=10", "--directory", tmp_path)
+    rows = run("worker_cpu.py", "--rounds=1", "--turns=2", "--count=10", "--at-a-time=10", "--directory", tmp_path)
 
     assert [row[1] for row in rows] == list(worker_cpu.WORKERS) * len(worker_cpu.SHAPES)
     # Of little work, the clock may see nothing.

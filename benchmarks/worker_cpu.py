@@ -1,10 +1,11 @@
-"""Worker CPU an orchestration: our worker and PyPI `durabletask`'s, in turns, on one server. Prints Markdown.
+"""Worker CPU an orchestration: our worker and PyPI `durabletask`'s, by turns, on our server. Prints Markdown.
 
     python benchmarks/worker_cpu.py [--help]
 
-The server, on a SQLite file, runs throughout. Each round starts each worker anew, one at a time, warms it up, and drives the same loads
-through it with the same client; the order turns with each round. CPU is what the worker's process has taken in user code and in the
-system, over the orchestrations that the client started. Ratios are of two runs of one round. If our code is edited meanwhile, it fails.
+Each round starts each worker anew, with a server of its own on a SQLite file, and warms it up. Then they take turns: the same client drives
+the same load through one while the others are idle. CPU is what the worker's process has taken in user code and in the system over all
+turns of the round, over the orchestrations that the client started; ratios are of two workers in one round. So what else the machine does
+falls on all alike. If our code is edited meanwhile, it fails.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -79,32 +81,22 @@ def main(options: argparse.Namespace) -> int:
             print(f"{error}\nWithout the peer: leave it out of --workers.", file=sys.stderr)
             return 1
 
-    rounds: list[dict[str, Seen]] = []
+    rounds: list[Mapping[str, Seen]] = []
+    before, sources = os.getloadavg()[0], digest()
 
-    with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory:
-        folder = Path(directory)
-
-        with our_server(folder / "hub.sqlite3", folder / "server.log") as server:
-            before, sources = os.getloadavg()[0], digest()
-
-            for number in range(options.rounds):
-                first = number % len(options.workers)
-                seen: dict[str, Seen] = {}
-
-                for worker in (*options.workers[first:], *options.workers[:first]):
-                    try:
-                        seen[worker] = _measure(worker, server.address, folder / "worker.log", options)
-                        require_unchanged(sources)
-                    except (ProgramError, RuntimeError, SourcesChangedError, grpc.RpcError) as error:
-                        print(f"{worker} failed: {error}\n{server.log[-2000:]}", file=sys.stderr)
-                        return 1
-
-                rounds.append(seen)
+    for number in range(options.rounds):
+        with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-") as directory:
+            try:
+                rounds.append(_round(Path(directory), number, options))
+                require_unchanged(sources)
+            except (ProgramError, RuntimeError, SourcesChangedError, grpc.RpcError) as error:
+                print(f"round {number + 1} failed: {error}", file=sys.stderr)
+                return 1
 
     print(
         f"Sources {sources}, Python {platform.python_version()}, {os.cpu_count()} cores, load average {before:.1f} before "
-        f"and {os.getloadavg()[0]:.1f} after; {len(rounds)} rounds of {options.count} orchestrations, "
-        f"{options.at_a_time} at a time.\n"
+        f"and {os.getloadavg()[0]:.1f} after; {len(rounds)} rounds of {options.turns} turns of "
+        f"{options.count} orchestrations, {options.at_a_time} at a time.\n"
     )
     print("\n".join(table(rounds)))
 
@@ -131,31 +123,59 @@ def table(rounds: Sequence[Mapping[str, Seen]]) -> Iterator[str]:
             yield f"{row} {median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} | {verdict} |"
 
 
-def _measure(worker: str, address: str, log: Path, options: argparse.Namespace) -> Seen:
-    """One worker, in one round."""
-    with Program([*_command(worker), address], log) as program:
-        seen = asyncio.run(_drive(address, program.pid, options))
+def _round(folder: Path, number: int, options: argparse.Namespace) -> Mapping[str, Seen]:
+    """All workers, each anew."""
+    first = number % len(options.workers)
 
-    told = ", ".join(f"{what} {took:.2f}" for what, took in seen.items())
-    print(f"{worker}: {told} ms", file=sys.stderr, flush=True)
+    with ExitStack() as running:
+        processes: dict[str, tuple[str, int]] = {}
+
+        for place, worker in enumerate((*options.workers[first:], *options.workers[:first])):
+            own = folder / str(place)
+            own.mkdir()
+            server = running.enter_context(our_server(own / "hub.sqlite3", own / "server.log"))
+            program = running.enter_context(Program([*_command(worker), server.address], own / "worker.log"))
+            processes[worker] = server.address, program.pid
+
+        seen = asyncio.run(_drive(processes, options))
+
+    for worker, shapes in seen.items():
+        told = ", ".join(f"{what} {took:.2f}" for what, took in shapes.items())
+        print(f"{worker}: {told} ms", file=sys.stderr, flush=True)
 
     return seen
 
 
-async def _drive(address: str, pid: int, options: argparse.Namespace) -> Seen:
-    async with grpc.aio.insecure_channel(address) as channel:
-        load = Load(TaskHubSidecarServiceStub(channel), psutil.Process(pid))
-        seen: dict[str, float] = {}
+async def _drive(processes: Mapping[str, tuple[str, int]], options: argparse.Namespace) -> Mapping[str, Seen]:
+    """Have the workers of a round take turns."""
+    async with AsyncExitStack() as channels:
+        loads: dict[str, Load] = {}
+
+        for worker, (address, pid) in processes.items():
+            channel = await channels.enter_async_context(grpc.aio.insecure_channel(address))
+            loads[worker] = Load(TaskHubSidecarServiceStub(channel), psutil.Process(pid))
 
         for shape in SHAPES:
-            await load.run_all(shape.orchestrator, WARM_UP, WARM_UP, shape.given)
+            for load in loads.values():
+                await load.run_all(shape.orchestrator, WARM_UP, WARM_UP, shape.given)
 
-        for shape in SHAPES:
-            before = load.cpu()
-            await load.run_all(shape.orchestrator, options.count, options.at_a_time, shape.given)
-            seen[shape.what] = (load.cpu() - before) * 1e3 / options.count
+        taken = {worker: dict.fromkeys((shape.what for shape in SHAPES), 0.0) for worker in loads}
+        order = list(loads)
 
-        return seen
+        for _ in range(options.turns):
+            for shape in SHAPES:
+                for worker in order:
+                    load = loads[worker]
+                    before = load.cpu()
+                    await load.run_all(shape.orchestrator, options.count, options.at_a_time, shape.given)
+                    taken[worker][shape.what] += load.cpu() - before
+
+            # Back and forth: who is first meets what the one before has left.
+            order.reverse()
+
+        each = 1e3 / (options.turns * options.count)
+
+        return {worker: {what: cpu * each for what, cpu in shapes.items()} for worker, shapes in taken.items()}
 
 
 def _command(worker: str) -> list[str | Path]:
@@ -171,8 +191,11 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description="Measures the CPU of each worker and prints Markdown; progress goes to standard error."
     )
-    made.add_argument("--rounds", type=int, default=5, help="how often; the table has the medians [%(default)s]")
-    made.add_argument("--count", type=int, default=300, help="orchestrations of each load [%(default)s]")
+    made.add_argument(
+        "--rounds", type=int, default=5, help="how often each is started; the table has the medians [%(default)s]"
+    )
+    made.add_argument("--count", type=int, default=60, help="orchestrations of a turn [%(default)s]")
+    made.add_argument("--turns", type=int, default=8, help="of each worker at each load in a round [%(default)s]")
     made.add_argument("--at-a-time", type=int, default=50, help="how many of them at a time [%(default)s]")
     made.add_argument("--workers", nargs="+", choices=WORKERS, default=WORKERS, help="[all]", metavar="WORKER")
     made.add_argument("--directory", type=Path, help="where the database goes [the system's for temporary files]")
