@@ -64,6 +64,13 @@ def serve(orchestrators: Iterable[Callable[..., Any]], activity: Callable[..., A
             worker.add_orchestrator(orchestrator)
 
         worker.add_activity(activity)
+
+        if options.uvloop:
+            import uvloop
+
+            uvloop.run(worker.run(handle_signals=True))
+            return
+
         worker.start()
         signal.sigwait([signal.SIGTERM, signal.SIGINT])
 
@@ -72,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description="Hosts the benchmark's orchestrations on a server.")
     made.add_argument("address")
     made.add_argument("--live", type=int, help="`maximum_live_executions` [the worker's default]")
+    made.add_argument("--uvloop", action="store_true", help="run it on a loop of uvloop's [in a thread, on asyncio's]")
 
     return made
 

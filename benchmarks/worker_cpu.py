@@ -39,13 +39,14 @@ GOAL = 0.5
 """Of the peer's CPU, at most."""
 
 PEER = "PyPI durabletask"
-OURS, REPLAYING, GENERATORS, GENERATORS_REPLAYING = (
+OURS, ON_UVLOOP, REPLAYING, GENERATORS, GENERATORS_REPLAYING = (
     "ours",
+    "ours, on uvloop",
     "ours, no live executions",
     "ours, the peer's program",
     "ours, the peer's program, no live executions",
 )
-WORKERS = (PEER, OURS, REPLAYING, GENERATORS, GENERATORS_REPLAYING)
+WORKERS = (PEER, OURS, ON_UVLOOP, REPLAYING, GENERATORS, GENERATORS_REPLAYING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,12 @@ def _command(worker: str) -> list[str | Path]:
 
     program = HERE / ("our_generator_worker.py" if worker in (GENERATORS, GENERATORS_REPLAYING) else "our_worker.py")
 
-    return [sys.executable, program, *(["--live=0"] if worker in (REPLAYING, GENERATORS_REPLAYING) else [])]
+    flags = [
+        *(["--live=0"] if worker in (REPLAYING, GENERATORS_REPLAYING) else []),
+        *(["--uvloop"] if worker == ON_UVLOOP else []),
+    ]
+
+    return [sys.executable, program, *flags]
 
 
 def parser() -> argparse.ArgumentParser:
