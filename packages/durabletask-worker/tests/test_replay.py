@@ -439,6 +439,31 @@ class TestSuspension:
 
         assert kinds(story) == [(1, "scheduleTask")]
 
+    def test_withholds_all_that_is_in_it_beside_a_patch_which_is_recorded(self) -> None:
+        async def asks(ctx: OrchestrationContext) -> list[Any]:
+            asked = [ctx.call_activity("pay", input=7), ctx.call_sub_orchestrator("child", input="x")]
+            asked.append(ctx.create_timer(timedelta(seconds=5)))
+
+            return [ctx.patched("later"), *[await each for each in asked]]
+
+        story = Story(asks)
+        began = story.now
+        story.turn(suspended())
+        story.turn()
+
+        assert kinds(story) == []
+
+        story.turn(resumed())
+        pay, child, timer = story.actions
+
+        assert (pay.scheduleTask.input.value, child.createSubOrchestration.input.value) == ("7", '"x"')
+        assert timer.createTimer.fireAt.ToDatetime(UTC) == began + timedelta(seconds=5)
+
+        story.turn(task_completed(1, 1), child_completed(2, 2), timer_fired(3))
+
+        assert story.output() == [True, 1, 2, None]
+        assert story.replay(story.history, []) == story.response
+
     def test_holds_events_until_it_ends(self) -> None:
         story = Story(self.work)
         story.turn()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from random import Random
 from types import MappingProxyType
 
@@ -112,12 +112,6 @@ class Facts:
             raise OrchestrationUnloaded(f"{self._state} is being unloaded")
 
         return self._state
-
-    def _time(self, when: timedelta | datetime) -> datetime:
-        if isinstance(when, timedelta):
-            return self._state.now() + when
-
-        return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
 
 class ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):

@@ -32,7 +32,7 @@ class Waits(Facts):
         """
         state = self._live()
         timer = TimerTask()
-        state.schedule.start_timer(self._time(fire_at), timer.fire)
+        state.schedule.start_timer(state.due(fire_at), timer.fire)
 
         return timer
 
@@ -90,7 +90,7 @@ class Waits(Facts):
         """
         state = self._live()
 
-        return Timeout(state.fibers, state.schedule, self._time(when))
+        return Timeout(state.fibers, state.schedule, state.time(when))
 
     def group(self) -> TaskGroup:
         """Make a group of work that belongs together: when a part fails, the rest is cancelled.

@@ -113,7 +113,8 @@ class CreateTimer(NamedTuple):
     """Wake up at a time."""
 
     id: int
-    fire_at: datetime
+    fire_at: datetime | None
+    """None where the history has it."""
 
     def __str__(self) -> str:
         return "a timer"
@@ -125,7 +126,9 @@ class CreateTimer(NamedTuple):
     def write(self, message: pb.OrchestratorAction) -> None:
         """Fill the protocol's message."""
         message.id = self.id
-        message.createTimer.fireAt.FromDatetime(self.fire_at)
+
+        if self.fire_at is not None:
+            message.createTimer.fireAt.FromDatetime(self.fire_at)
 
 
 class SendEvent(NamedTuple):

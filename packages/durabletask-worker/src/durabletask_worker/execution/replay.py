@@ -6,6 +6,7 @@ Pure: it does no I/O, and what it knows of time and ids comes from the events.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from durabletask_client.models import OrchestrationStatus
@@ -22,8 +23,9 @@ from durabletask_worker.execution.state import State
 
 __all__ = ["Execution", "replay"]
 
-_NOT_HELD = frozenset({"orchestratorStarted", "executionSuspended", "executionResumed", "executionTerminated"})
-"""What takes effect while the orchestration is suspended. The time goes on, so that it is right when the rest is let in."""
+_NOT_HELD = CONFIRMATIONS | {"orchestratorStarted", "executionSuspended", "executionResumed", "executionTerminated"}
+"""What takes effect while the orchestration is suspended. The time goes on, so that it is right when the rest is let in; and what is
+recorded was done before."""
 
 
 class Execution:
@@ -42,11 +44,9 @@ class Execution:
         """Why the last answer is a failure, if the code did not do what its history says."""
         self.asked: list[Action] = []
         """What the last answer asks for, beside the end of the orchestration."""
-        self._state = State(instance_id, execution_id, host, traces=traces)
-        self._function: Callable[..., Any] | None = None
-        self._held: list[pb.HistoryEvent] = []
-        self._completion: Completion | None = None
+        self._new_state = partial(State, instance_id, execution_id, host, traces=traces)
         self._has_sent = False
+        self._begin_anew()
 
     @property
     def is_complete(self) -> bool:
@@ -75,15 +75,14 @@ class Execution:
         Returns:
             The actions and the custom status that follow; whatever the code raised is in them. It has no completion token yet.
         """
-        state = self._state
-
         if self._has_sent:
-            state.schedule.confirm_all()
+            self._state.schedule.confirm_all()
 
         try:
             if past_events:
                 self._replay(past_events)
 
+            state = self._state
             state.is_replaying = False
 
             self._apply(new_events)
@@ -93,6 +92,8 @@ class Execution:
         except NonDeterminismError as error:
             self.departure = self._located(error, past_events)
             self._fail(self.departure)
+        finally:
+            self._state.leave_events()
 
         return self._response()
 
@@ -106,14 +107,34 @@ class Execution:
         except BaseException as error:  # noqa: BLE001 - the user's `finally` and `except` may raise anything
             self._host.logger.debug("%s raised %r while it was unloaded", self._state, error)
 
+    def _begin_anew(self) -> None:
+        self._state = self._new_state()
+        self._function: Callable[..., Any] | None = None
+        self._held: list[pb.HistoryEvent] = []
+        self._completion: Completion | None = None
+
     def _replay(self, events: Sequence[pb.HistoryEvent]) -> None:
+        last = next((event.eventId for event in reversed(events) if event.eventId > 0), 0)
+
+        if self._replay_with(last, events):
+            return
+
+        # Something was withheld while the orchestration was suspended, when a patch after it was recorded nevertheless.
+        self.close()
+        self._begin_anew()
+        self._replay_with(0, events)
+
+    def _replay_with(self, recorded: int, events: Sequence[pb.HistoryEvent]) -> bool:
+        """Replay, with the actions up to a number taken for recorded. Returns whether those that are not have all that is in them."""
         state = self._state
         state.is_replaying = True
         state.past_events = events
-        state.schedule.recorded = next((event.eventId for event in reversed(events) if event.eventId > 0), 0)
+        state.schedule.recorded = recorded
 
         try:
             self._apply(events)
+
+            return not state.schedule.lacks_something
         finally:
             state.past_events = ()
             state.schedule.recorded = 0

@@ -78,7 +78,7 @@ class Schedule:
         traces: bool,
     ) -> None:
         self.recorded = 0
-        """The number of the last action that the history has, while it is replayed; 0 for none."""
+        """The number up to which actions are taken for recorded, while a history is replayed; 0 for none."""
         self._now = now
         self._read = read
         self._to_exception = to_exception
@@ -98,8 +98,13 @@ class Schedule:
 
     @property
     def is_next_recorded(self) -> bool:
-        """Whether the history has the next action, so that nobody will read what is in it."""
+        """Whether the history is taken to have the next action, so that nobody will read what is in it."""
         return self._last_id < self.recorded
+
+    @property
+    def lacks_something(self) -> bool:
+        """Whether an action was taken for recorded that has still to be told to the server."""
+        return any(action_id <= self.recorded and action_id not in self._unrecorded for action_id in self._unconfirmed)
 
     def line_of(self, action_id: int) -> str | None:
         """Where in the code an action was done, as `file:line`; None if nobody asked for it to be kept."""
@@ -176,11 +181,11 @@ class Schedule:
 
         return task
 
-    def start_timer(self, fire_at: datetime, on_fired: Callable[[], None]) -> int:
+    def start_timer(self, fire_at: datetime | None, on_fired: Callable[[], None]) -> int:
         """Take on a timer.
 
         Args:
-            fire_at: When it is due.
+            fire_at: When it is due; None where the history has it.
             on_fired: What to do then.
 
         Returns:

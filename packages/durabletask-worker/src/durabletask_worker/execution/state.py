@@ -30,6 +30,8 @@ _Time: TypeAlias = tuple[int, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALWAYS_WRITTEN = frozenset({type(None), bool, int, str})
 """Types whose values every converter writes."""
+_CENTURY = 36_500
+"""Days after which, and before which, there still are dates."""
 _UUIDS = UUID("f0b0c8c1-8f0e-4c49-8d6f-57e4b2a3f4c6")
 """The namespace of an orchestration's ids."""
 
@@ -86,7 +88,7 @@ class State:
         self._recorded_patches: set[str] | None = None
         self._began: _Time | None = None
         self._seed: str | None = None
-        self._time: _Time = (0, 0)
+        self._turn: pb.HistoryEvent | _Time = (0, 0)
         self._now: datetime | None = None
 
     def __str__(self) -> str:
@@ -94,22 +96,25 @@ class State:
 
     def begin_turn(self, event: pb.HistoryEvent) -> None:
         """Take over the time of a turn from its OrchestratorStarted."""
-        # Not the event itself, which would keep the whole message in memory that it came with.
-        at = event.timestamp
-        self._time = at.seconds, at.nanos
+        # Few turns of a replay are asked for their time.
+        self._turn = event
         self._now = None
 
         if self._began is None:
-            self._began = self._time
+            self._began = self._time()
 
         if not self.is_suspended:
             self.schedule.begin_turn()
+
+    def leave_events(self) -> None:
+        """Keep nothing of the events that it was told of: one alone would keep the whole message in memory that it came with."""
+        self._turn = self._time()
 
     def now(self) -> datetime:
         """The orchestration's time: that of the turn which is done, or done again. Aware, in UTC."""
         if self._now is None:
             # Timestamp.ToDatetime takes several times as long.
-            seconds, nanoseconds = self._time
+            seconds, nanoseconds = self._time()
             self._now = _EPOCH + timedelta(0, seconds, nanoseconds // 1000)
 
         return self._now
@@ -121,6 +126,21 @@ class State:
             return None
 
         return self.converter.serialize(value)
+
+    def due(self, when: timedelta | datetime) -> datetime | None:
+        """When the next action is due, a timer; None where nobody needs it because the history has it."""
+        # Longer ones may be beyond all dates, which the code would learn of the first time, and must learn of again.
+        if type(when) is timedelta and abs(when.days) < _CENTURY and self.schedule.is_next_recorded:
+            return None
+
+        return self.time(when)
+
+    def time(self, when: timedelta | datetime) -> datetime:
+        """A time, given as one, where a naive one is in UTC, or from now."""
+        if isinstance(when, timedelta):
+            return self.now() + when
+
+        return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
 
     def new_uuid(self) -> str:
         """A unique id, the same again in a replay."""
@@ -154,6 +174,14 @@ class State:
                 self.schedule.add(SendEvent(self.schedule.next_id(), PATCHES, name, None))
 
         return known
+
+    def _time(self) -> _Time:
+        if isinstance(self._turn, tuple):
+            return self._turn
+
+        at = self._turn.timestamp
+
+        return at.seconds, at.nanos
 
     def _id_of(self, action_id: int) -> str:
         # From the number of the action, not from that of the id, so that a change of the code that is found out later still gets
