@@ -125,6 +125,21 @@ def _word(action: pb.OrchestratorAction) -> str:
     return _WORDS[kind]
 
 
+def plain(answer: pb.OrchestratorResponse) -> bytes:
+    """An answer without stack traces, which have frames of the way that led to the code."""
+    bare = pb.OrchestratorResponse()
+    bare.CopyFrom(answer)
+
+    for action in bare.actions:
+        failure = action.completeOrchestration.failureDetails if action.HasField("completeOrchestration") else None
+
+        while failure is not None:
+            failure.ClearField("stackTrace")
+            failure = failure.innerFailure if failure.HasField("innerFailure") else None
+
+    return bare.SerializeToString(deterministic=True)
+
+
 def answered(step: int, result: object = None) -> Callable[[Story], pb.HistoryEvent]:
     """The entity that a step has called has answered."""
     return lambda story: entity_completed(story.request_id(step), result)

@@ -19,7 +19,7 @@ from durabletask_worker.testing import Story
 from durabletask_worker.testing.story import confirmations
 
 from .cases import CASES, MODULES
-from .table import Case, asked
+from .table import Case, asked, plain
 
 STYLES = ("async def", "generator", "plain function")
 EACH = pytest.mark.parametrize(
@@ -45,21 +45,6 @@ def told(case: Case, style: str) -> tuple[Story, list[_Turn]]:
         turns.append(_Turn(past, story.history[len(past) : len(story.history) - recorded], answer))
 
     return story, turns
-
-
-def plain(answer: pb.OrchestratorResponse) -> bytes:
-    """An answer without stack traces, which have frames of the way that led to the code."""
-    bare = pb.OrchestratorResponse()
-    bare.CopyFrom(answer)
-
-    for action in bare.actions:
-        failure = action.completeOrchestration.failureDetails if action.HasField("completeOrchestration") else None
-
-        while failure is not None:
-            failure.ClearField("stackTrace")
-            failure = failure.innerFailure if failure.HasField("innerFailure") else None
-
-    return bare.SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
