@@ -174,17 +174,23 @@ def test_a_replay_gives_what_the_orchestration_in_memory_gives(data: st.DataObje
     recorded: set[int] = set()
 
     for _ in range(TURNS):
-        begin = len(story.history)
+        past = list(story.history)
         events = data.draw(st.lists(st.sampled_from(possible(story)), max_size=3), label="events")
 
         if data.draw(st.integers(0, 19), label="end") == 0:
             events.append(terminated("enough"))
 
         answer = story.turn(*events)
-        told = story.history[begin : len(story.history) - len(confirmations(answer, story.now))]
+        told = story.history[len(past) : len(story.history) - len(confirmations(answer, story.now))]
         asked = [action.id for action in answer.actions]
 
-        assert plain(in_memory.advance((), told)) == plain(answer)
+        if data.draw(st.booleans(), label="unloaded"):
+            in_memory.close()
+            in_memory = Execution(story.host, instance_id=story.instance_id)
+        else:
+            past = []
+
+        assert plain(in_memory.advance(past, told)) == plain(answer)
         assert in_memory.departure is None, in_memory.departure
         assert recorded.isdisjoint(asked), "a step is asked for again"
 
