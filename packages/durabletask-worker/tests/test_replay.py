@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from durabletask_client.entities import EntityInstanceId
 from durabletask_client.models import OrchestrationStatus
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_worker import ActivityContext, OrchestrationContext, RetryPolicy, Task, when_all
@@ -15,6 +18,7 @@ from durabletask_worker.testing import (
     child_completed,
     child_failed,
     event_raised,
+    locks_granted,
     resumed,
     suspended,
     task_completed,
@@ -632,3 +636,30 @@ class TestRetries:
 
         assert story.output() == 1
         assert_replays_the_same(story)
+
+
+def test_nothing_of_it_is_left_for_the_collector_of_garbage() -> None:
+    contexts: list[weakref.ref[OrchestrationContext]] = []
+
+    async def asks(ctx: OrchestrationContext) -> object:
+        async def waits_beside() -> None:
+            await ctx.create_timer(SECOND)
+
+        contexts.append(weakref.ref(ctx))
+        ctx.spawn(waits_beside())
+
+        async with ctx.lock_entities([EntityInstanceId("counter", "a")]):
+            return await ctx.call_activity("done")
+
+    story = Story(asks)
+    gc.disable()
+
+    try:
+        story.turn()
+        story.turn(locks_granted(story.request_id(1)))
+        story.turn(task_completed(3, 1))
+    finally:
+        gc.enable()
+
+    assert story.output() == 1
+    assert [context() for context in contexts] == [None, None, None]

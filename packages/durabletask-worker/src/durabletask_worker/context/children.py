@@ -259,7 +259,7 @@ def _child(
         name=name,
         input=payload,
         instance_id=instance_id,
-        parent=state.execution_id or state.instance_id,
+        parent=state.ids.execution_id or state.instance_id,
         version=state.host.default_version if version is None else version,
         tags=tags,
     )

@@ -145,7 +145,7 @@ class EntityCalls(Facts):
         state = self._live()
         name, payload = _operation_name(operation_name), state.converter.serialize(input)
         state.sections.signal(
-            _id(entity_id), name, payload, None if scheduled_time is None else state.time(scheduled_time)
+            _id(entity_id), name, payload, None if scheduled_time is None else state.clock.time(scheduled_time)
         )
 
     def lock_entities(self, entities: Iterable[EntityInstanceId | EntityProxy[Any]]) -> LockTask:

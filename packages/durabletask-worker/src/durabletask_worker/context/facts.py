@@ -29,7 +29,7 @@ class Facts:
     @property
     def execution_id(self) -> str | None:
         """Its generation: a continue-as-new begins another one. None if the server names none."""
-        return self._state.execution_id
+        return self._state.ids.execution_id
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Facts:
     @property
     def current_utc_datetime(self) -> datetime:
         """The time, aware and in UTC. It stands still between two waits, and a replay sees it again as it was."""
-        return self._state.now()
+        return self._state.clock.now()
 
     @property
     def is_replaying(self) -> bool:
@@ -70,7 +70,7 @@ class Facts:
     def random(self) -> Random:
         """A source of random numbers, which a replay draws again as they were. Not for secrets."""
         if self._random is None:
-            self._random = Random(self._live().seed())
+            self._random = Random(self._live().ids.seed())
 
         return self._random
 
@@ -80,7 +80,7 @@ class Facts:
         Returns:
             A UUID as text.
         """
-        return self._live().new_uuid()
+        return self._live().ids.new_uuid()
 
     def patched(self, name: str) -> bool:
         """Whether to take the new path of a change, for orchestrations that may have begun before the change was made.

@@ -71,7 +71,7 @@ class Waits(Facts):
         if timeout <= timedelta(0):
             expire()
         else:
-            timer_id = state.schedule.start_timer(state.now() + timeout, expire)
+            timer_id = state.schedule.start_timer(state.clock.now() + timeout, expire)
             event.on_received = partial(state.schedule.drop_timer, timer_id)
 
         return event
@@ -90,7 +90,7 @@ class Waits(Facts):
         """
         state = self._live()
 
-        return Timeout(state.fibers, state.schedule, state.time(when))
+        return Timeout(state.fibers, state.schedule, state.clock.time(when))
 
     def group(self) -> TaskGroup:
         """Make a group of work that belongs together: when a part fails, the rest is cancelled.

@@ -278,6 +278,9 @@ class Fibers:
             except BaseException as error:  # noqa: BLE001 - the user's `finally` and `except` may raise anything
                 errors.append(error)
 
+        # Each knows of the other.
+        self.main = None
+
         if errors:
             raise BaseExceptionGroup("code that was unloaded raised", errors)
 

@@ -93,7 +93,7 @@ class Execution:
             self.departure = self._located(error, past_events)
             self._fail(self.departure)
         finally:
-            self._state.leave_events()
+            self._state.clock.leave_events()
 
         return self._response()
 
@@ -145,7 +145,7 @@ class Execution:
             return error
 
         again = Execution(
-            self._host, instance_id=self._state.instance_id, execution_id=self._state.execution_id, traces=True
+            self._host, instance_id=self._state.instance_id, execution_id=self._state.ids.execution_id, traces=True
         )
 
         try:
@@ -284,7 +284,7 @@ class Execution:
         instance = started.orchestrationInstance
 
         if instance.HasField("executionId"):
-            state.execution_id = instance.executionId.value
+            state.ids.execution_id = instance.executionId.value
 
         state.name = started.name
         state.version = started.version.value if started.HasField("version") else None
