@@ -110,8 +110,13 @@ class Fiber:
         Raises:
             BaseException: What it raised instead.
         """
-        if self._code is not None:
-            self._code.close()
+        try:
+            if self._code is not None:
+                self._code.close()
+        finally:
+            # They know of it, too.
+            self._on_end = _unheard
+            self._awaited = None
 
     def go_on(self) -> None:
         """Run the code to its next wait or its end, if there is a reason to.
@@ -164,7 +169,12 @@ class Fiber:
         self.is_done = True
         self._is_ready = False
         self._fibers.ended(self)
-        self._on_end(result, error)
+        on_end, self._on_end = self._on_end, _unheard
+        on_end(result, error)
+
+
+def _unheard(result: object, error: BaseException | None) -> None:
+    """Nobody is told: in place of who was, and holds what holds it."""
 
 
 class FiberTask(OpenTask[T]):
@@ -278,7 +288,8 @@ class Fibers:
             except BaseException as error:  # noqa: BLE001 - the user's `finally` and `except` may raise anything
                 errors.append(error)
 
-        # Each knows of the other.
+        # They know of this.
+        self._open.clear()
         self.main = None
 
         if errors:
