@@ -74,10 +74,7 @@ class Fiber:
 
     def task_settled(self, task: Task[object]) -> None:
         """Learn that the code can go on."""
-        # Not make_ready(), for speed: each step of each replay comes by here.
-        if not self._is_ready:
-            self._is_ready = True
-            self._fibers.ready.append(self)
+        self.make_ready()
 
     def make_ready(self) -> None:
         """Have the code go on when it is its turn."""

@@ -51,11 +51,8 @@ class EventTask(OpenTask[object]):
 
     def receive(self, event: pb.EventRaisedEvent) -> None:
         """Take the event."""
-        # In this order, as most have one: a question to a message takes as long as a call.
-        payload = event.input.value or ("" if event.HasField("input") else None)
-
         try:
-            value = self._mailbox.read(payload, self._data_type)
+            value = self._mailbox.read(event.input.value if event.HasField("input") else None, self._data_type)
         except Exception as error:  # noqa: BLE001 - a converter may raise anything, and the orchestrator is to see it
             self.fail(error)
         else:

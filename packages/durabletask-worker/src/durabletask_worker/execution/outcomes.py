@@ -28,8 +28,7 @@ def _child_completed(state: State, event: pb.HistoryEvent) -> None:
 
 
 def _result(state: State, completed: pb.TaskCompletedEvent | pb.SubOrchestrationInstanceCompletedEvent) -> None:
-    # In this order, as most have one: a question to a message takes as long as a call.
-    payload = completed.result.value or ("" if completed.HasField("result") else None)
+    payload = completed.result.value if completed.HasField("result") else None
 
     if not state.schedule.succeeded(completed.taskScheduledId, payload):
         _pass_over(state, "result", completed.taskScheduledId)
