@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -164,17 +164,22 @@ class ConnectionSettings:
             options=self.channel_options,
         )
 
-    def open_async_channel(self) -> grpc.aio.Channel:
+    def open_async_channel(self, *arguments: tuple[str, str | int]) -> grpc.aio.Channel:
         """Make an asyncio channel, for the event loop that runs now.
+
+        Args:
+            arguments: Further gRPC channel arguments; `extra` of the options wins over them.
 
         Returns:
             The channel; who asked for it closes it.
         """
+        options = self.channel_options or ChannelOptions()
+
         return create_async_channel(
             self.host_address,
             secure_channel=self.secure_channel,
             credentials=self._credentials(),
-            options=self.channel_options,
+            options=replace(options, extra=(*arguments, *options.extra)),
         )
 
     def call_metadata(self) -> CallMetadata:

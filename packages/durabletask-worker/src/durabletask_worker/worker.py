@@ -32,6 +32,8 @@ from durabletask_worker.versioning import VersioningOptions
 
 __all__ = ["TaskHubGrpcWorker"]
 
+_NO_RETRIES = ("grpc.enable_retries", 0)
+"""The worker tries again itself, for as long as it takes. That gRPC were ready to would cost a few percent of its CPU."""
 _SILENCE = 120.0
 """Four of the pings that a server sends on an idle stream may be lost."""
 
@@ -60,7 +62,8 @@ class TaskHubGrpcWorker:
         tls: TLS with certificates of your own.
         secure_channel: Whether to use TLS.
         credentials: TLS as gRPC itself describes it, in place of `tls`.
-        channel_options: How the connection behaves; None for the defaults.
+        channel_options: How the connection behaves; None for the defaults. gRPC's own retries are off unless its `extra`
+            turns them on: the worker tries again itself.
         connection: All of the above as one value; the others are left out then.
         channel: A channel to use instead, made for the event loop that the worker runs on; it is not closed with the worker.
         data_converter: Turns values into payloads and back; None for JSON. Clients must agree.
@@ -339,7 +342,9 @@ class TaskHubGrpcWorker:
         self._require_stopped()
         channel = self._channel
         settings = SessionSettings(
-            open_channel=self._connection.open_async_channel if channel is None else lambda: nullcontext(channel),
+            open_channel=lambda: (
+                self._connection.open_async_channel(_NO_RETRIES) if channel is None else nullcontext(channel)
+            ),
             metadata=self._connection.call_metadata(),
             concurrency=self._concurrency,
             filters=self._filters(),

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import grpc
 import pytest
+from durabletask_client import ChannelOptions
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_worker import ActivityContext, ConcurrencyOptions, OrchestrationContext, TaskHubGrpcWorker
 from durabletask_worker.testing import Story, task_completed
@@ -507,6 +509,25 @@ def test_a_negative_time_is_refused(name: str) -> None:
 def test_an_address_that_cannot_be_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="host_address"):
         TaskHubGrpcWorker(host_address="")
+
+
+@pytest.mark.parametrize(("extra", "tries_again"), [((), 0), ([("grpc.enable_retries", 1)], 1)])
+async def test_grpc_tries_again_only_if_told_to(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, extra: list[tuple[str, int]], tries_again: int
+) -> None:
+    make, seen = grpc.aio.insecure_channel, []
+
+    def insecure_channel(address: str, options: list[tuple[str, Any]]) -> grpc.aio.Channel:
+        seen.append(dict(options)["grpc.enable_retries"])
+
+        return make(address, options=options)
+
+    monkeypatch.setattr(grpc.aio, "insecure_channel", insecure_channel)
+
+    async with TaskHubGrpcWorker(host_address=hub.address, channel_options=ChannelOptions(extra=extra)):
+        pass
+
+    assert seen == [tries_again]
 
 
 def test_limits_are_positive() -> None:
