@@ -154,7 +154,11 @@ class Supervisor:
 
             changed = sorted(str(path) for path in {**found, **seen} if found.get(path) != seen.get(path))
             self._logger.info("%s changed: starting anew", ", ".join(changed[:3]) + (" …" if changed[3:] else ""))
-            self._end(process)
+            code = self._end(process)
+
+            if self._signals:
+                return code
+
             seen = self._look(self._roots)
             process, has_ended = self._start(), False
 

@@ -171,7 +171,8 @@ def _run(options: argparse.Namespace) -> int:
 
 async def _serve(worker: TaskHubGrpcWorker, *, is_supervised: bool) -> int:
     if is_supervised:
-        threading.Thread(target=_stop_at_end_of_input, args=(worker,), daemon=True).start()
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=_stop_at_end_of_input, args=(worker, loop), daemon=True).start()
 
     with stopped_by_signals(worker.stop, log) as signals:
         log.info("working; Ctrl-C stops")
@@ -182,12 +183,14 @@ async def _serve(worker: TaskHubGrpcWorker, *, is_supervised: bool) -> int:
     return 0 if len(signals) < 2 else 128 + signals[-1]
 
 
-def _stop_at_end_of_input(worker: TaskHubGrpcWorker) -> None:
+def _stop_at_end_of_input(worker: TaskHubGrpcWorker, loop: asyncio.AbstractEventLoop) -> None:
     with suppress(OSError, ValueError):
         while os.read(0, 1024):
             pass
 
-    worker.stop()
+    # On the loop, which comes to it once the worker runs: one that does not run yet is not stopped. The loop is closed if it has ended.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(worker.stop)
 
 
 def _worker(options: argparse.Namespace) -> TaskHubGrpcWorker:

@@ -80,10 +80,11 @@ class Process:
 
 
 @asynccontextmanager
-async def running(*arguments: str, **environment: str) -> AsyncIterator[Process]:
+async def running(*arguments: str, stdin: int | None = None, **environment: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "durabletask_worker", *arguments),
+        stdin=stdin,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},
     )
@@ -232,6 +233,23 @@ class TestRun:
 
             process.signal()
 
+            assert await process.code() == 0
+
+    async def test_it_does_not_start_anew_when_told_to_stop_with_a_change(self, project: Path, engine: Engine) -> None:
+        async with running("run", "workflows:registry", "--address", engine.address, "--reload") as process:
+            await process.until("connected")
+            project.joinpath("workflows.py").write_text(WORKFLOWS.replace("hello", "good bye"))
+            await process.until("workflows.py changed: starting anew")
+            process.signal()
+
+            assert await process.code() == 0
+
+        assert process.log.count("hosting") == 1
+
+    async def test_a_supervised_worker_is_stopped_before_it_has_begun(self, project: Path, engine: Engine) -> None:
+        arguments = ("run", "workflows:registry", "--address", engine.address, "--supervised")
+
+        async with running(*arguments, stdin=asyncio.subprocess.DEVNULL) as process:
             assert await process.code() == 0
 
 
