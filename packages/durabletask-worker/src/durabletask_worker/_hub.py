@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from enum import Enum
-from typing import TypeAlias
 
 import grpc
 from durabletask_client.backoff import Backoff
-from durabletask_client.channel import Metadata
+from durabletask_client.channel import CallMetadata
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
 from google.protobuf.empty_pb2 import Empty
+
+from durabletask_worker._answers import Answer, Answers
 
 _HELLO_TIMEOUT = 10.0
 """Seconds to connect and to get an answer to the first call."""
@@ -25,10 +26,6 @@ _STICKY = ("x-durabletask-sticky", "1")
 
 _TRY_AGAIN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED})
 """How calls end that met a server which is going away or coming up. Nothing is known of what became of them."""
-
-
-Answer: TypeAlias = pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult
-"""What is delivered for a work item. Its completion token is in it."""
 
 
 class Kind(Enum):
@@ -53,11 +50,12 @@ class Hub:
     def __init__(
         self,
         channel: grpc.aio.Channel,
-        metadata: Callable[[], Metadata],
+        metadata: CallMetadata,
         logger: logging.Logger,
         backoff: Backoff,
     ) -> None:
         self._stub = TaskHubSidecarServiceStub(channel)
+        self._answers = Answers(channel, metadata)
         self._metadata = metadata
         self._logger = logger
         self._backoff = backoff
@@ -131,15 +129,7 @@ class Hub:
             try:
                 # Waiting for the connection, not pausing blindly, brings answers in as soon as a restarted server takes them,
                 # before it hands the same work out again.
-                match response:
-                    case pb.OrchestratorResponse():
-                        await self._stub.CompleteOrchestratorTask(
-                            response, metadata=self._metadata(), wait_for_ready=True
-                        )
-                    case pb.ActivityResponse():
-                        await self._stub.CompleteActivityTask(response, metadata=self._metadata(), wait_for_ready=True)
-                    case pb.EntityBatchResult():
-                        await self._stub.CompleteEntityTask(response, metadata=self._metadata(), wait_for_ready=True)
+                await self._answers.deliver(response)
 
                 return
             except grpc.aio.AioRpcError as error:

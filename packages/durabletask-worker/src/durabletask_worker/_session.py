@@ -12,13 +12,14 @@ from typing import NamedTuple, NoReturn, TypeAlias
 
 import grpc
 from durabletask_client.backoff import Backoff
-from durabletask_client.channel import Metadata
+from durabletask_client.channel import CallMetadata
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.tracing import Span
 from durabletask_protos.tracing.emission import emit
 
+from durabletask_worker._answers import Answer
 from durabletask_worker._executor import Executor
-from durabletask_worker._hub import Answer, Hub, Kind
+from durabletask_worker._hub import Hub, Kind
 from durabletask_worker._orchestrations import RejectedError
 from durabletask_worker._turns import TurnTimeoutError
 from durabletask_worker.concurrency import ConcurrencyOptions
@@ -39,7 +40,7 @@ class SessionSettings:
 
     open_channel: Callable[[], AbstractAsyncContextManager[grpc.aio.Channel]]
     """Makes the connection, on the event loop that runs."""
-    metadata: Callable[[], Metadata]
+    metadata: CallMetadata
     """What goes along with a call."""
     concurrency: ConcurrencyOptions
     """How much work to take on at a time."""
