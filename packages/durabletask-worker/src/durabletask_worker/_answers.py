@@ -18,7 +18,7 @@ from durabletask_protos import SERVICE_NAME
 from durabletask_protos import orchestrator_service_pb2 as pb
 from durabletask_protos.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
 
-__all__ = ["Answer", "Answers"]
+__all__ = ["CYGRPC", "Answer", "Answers", "is_known"]
 
 Answer: TypeAlias = pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult
 """What is delivered for a work item. Its completion token is in it."""
@@ -29,9 +29,10 @@ _METHODS: Mapping[type[Answer], str] = {
     pb.EntityBatchResult: "CompleteEntityTask",
 }
 _PATHS = {answer: f"/{SERVICE_NAME}/{method}".encode() for answer, method in _METHODS.items()}
-_CYGRPC: Any = sys.modules.get("grpc._cython.cygrpc")
-"""What grpc.aio rests on; private to gRPC, and so without types."""
 _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+CYGRPC: Any = sys.modules.get("grpc._cython.cygrpc")
+"""What grpc.aio rests on; private to gRPC, and so without types."""
 
 
 class Answers:
@@ -47,6 +48,11 @@ class Answers:
         self._calls = {answer: getattr(stub, method) for answer, method in _METHODS.items()}
         self._below = _below(channel)
         self._metadata = metadata
+
+    @property
+    def is_below(self) -> bool:
+        """Whether answers go below grpc.aio."""
+        return self._below is not None
 
     async def deliver(self, answer: Answer) -> None:
         """Deliver an answer. Waits for the connection for as long as it takes.
@@ -70,13 +76,20 @@ def _below(channel: grpc.aio.Channel) -> Any:
     below = getattr(channel, "_channel", None)
     is_plain = getattr(channel, "_unary_unary_interceptors", None) == []
 
-    return below if _IS_KNOWN and is_plain and isinstance(below, _CYGRPC.AioChannel) else None
+    return below if _IS_KNOWN and is_plain and isinstance(below, CYGRPC.AioChannel) else None
 
 
-def _is_known() -> bool:
-    """Whether gRPC has below what is called here. It may change with any version."""
+def is_known(cygrpc: Any) -> bool:
+    """Say whether gRPC is below as it is taken to be here. It may change with any version.
+
+    Args:
+        cygrpc: What grpc.aio rests on.
+
+    Returns:
+        Whether it has the calls, with the arguments, that are used here.
+    """
     try:
-        channel, call = _CYGRPC.AioChannel, _CYGRPC._AioCall  # noqa: SLF001 - see above
+        channel, call = cygrpc.AioChannel, cygrpc._AioCall  # noqa: SLF001 - see above
         inspect.signature(channel.call).bind(channel, b"method", None, None, True)
         inspect.signature(call.unary_unary).bind(call, b"request", ())
     except (AttributeError, TypeError, ValueError):
@@ -85,7 +98,7 @@ def _is_known() -> bool:
     return all(hasattr(call, name) for name in ("cancel", "is_ok", "status"))
 
 
-_IS_KNOWN = _is_known()
+_IS_KNOWN = is_known(CYGRPC)
 
 
 async def _call(below: Any, path: bytes, request: bytes, metadata: tuple[tuple[str, str | bytes], ...]) -> None:
