@@ -115,7 +115,7 @@ async def _call(below: Any, path: bytes, request: bytes, metadata: tuple[tuple[s
         status = await call.status()
 
         raise grpc.aio.AioRpcError(
-            _CODES[status.code()],
+            _CODES.get(status.code(), grpc.StatusCode.UNKNOWN),
             grpc.aio.Metadata(),
             grpc.aio.Metadata.from_tuple(status.trailing_metadata()),
             details=status.details(),

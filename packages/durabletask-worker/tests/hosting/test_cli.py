@@ -235,17 +235,6 @@ class TestRun:
 
             assert await process.code() == 0
 
-    async def test_it_does_not_start_anew_when_told_to_stop_with_a_change(self, project: Path, engine: Engine) -> None:
-        async with running("run", "workflows:registry", "--address", engine.address, "--reload") as process:
-            await process.until("connected")
-            project.joinpath("workflows.py").write_text(WORKFLOWS.replace("hello", "good bye"))
-            await process.until("workflows.py changed: starting anew")
-            process.signal()
-
-            assert await process.code() == 0
-
-        assert process.log.count("hosting") == 1
-
     async def test_a_supervised_worker_is_stopped_before_it_has_begun(self, project: Path, engine: Engine) -> None:
         arguments = ("run", "workflows:registry", "--address", engine.address, "--supervised")
 
