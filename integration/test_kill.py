@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from durabletask_client import AsyncTaskHubGrpcClient, OrchestrationStatus
+from durabletask_client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
 
 from integration.processes import Program, Server
 
@@ -15,6 +15,8 @@ WORKERS = Path(__file__).parent / "workers"
 COUNT = 100
 KILLS = (5, 40)
 """How many have completed at each kill."""
+LATER = 20
+"""How many start right before each kill, so that some run whatever has become of the others."""
 PATIENCE = 100.0
 """Seconds; it takes about six, most of them the server's wait for answers from before it was killed."""
 
@@ -40,26 +42,30 @@ def expected(number: int) -> int:
 async def test_every_orchestration_survives(server: Server, worker: Program, victim: str) -> None:
     killed = {"server": server, "worker": worker}[victim]
     numbers = {f"ledger-{number:03}": number for number in range(COUNT)}
+    waits: dict[str, asyncio.Task[OrchestrationState | None]] = {}
 
     async with AsyncTaskHubGrpcClient(host_address=server.address) as client:
-        for instance_id, number in numbers.items():
-            await client.schedule_new_orchestration("ledger", input=number, instance_id=instance_id)
 
-        waits = {
-            asyncio.create_task(client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE))
-            for instance_id in numbers
-        }
+        async def start(count: int) -> None:
+            for instance_id in list(numbers)[len(waits) :][:count]:
+                await client.schedule_new_orchestration("ledger", input=numbers[instance_id], instance_id=instance_id)
+                wait = client.wait_for_orchestration_completion(instance_id, timeout=PATIENCE)
+                waits[instance_id] = asyncio.create_task(wait)
+
+        await start(COUNT - LATER * len(KILLS))
         worker.start()
 
-        for completed, next_one in enumerate(asyncio.as_completed(waits), start=1):
-            await next_one
+        for completed in KILLS:
+            while sum(wait.done() for wait in waits.values()) < completed:
+                pending = [wait for wait in waits.values() if not wait.done()]
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
-            if completed in KILLS:
-                killed.kill()
-                assert not all(wait.done() for wait in waits), "killed too late"
-                await asyncio.to_thread(killed.restart)
+            await start(LATER)
+            killed.kill()
+            assert not all(wait.done() for wait in waits.values()), "killed too late"
+            await asyncio.to_thread(killed.restart)
 
-        states = [wait.result() for wait in waits]
+        states = await asyncio.gather(*waits.values())
         assert {state.runtime_status for state in states if state} == {OrchestrationStatus.COMPLETED}
         assert {state.instance_id: state.get_output(int) for state in states if state} == {
             instance_id: expected(number) for instance_id, number in numbers.items()

@@ -20,6 +20,8 @@ from integration.processes import Server
 
 SHORT = 3.0
 """Seconds of patience with an engine that will not come to the end."""
+UNANSWERED = 30.0
+"""Seconds after which a call that no scenario waits with counts as unanswered; none takes more than one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Engine:
         with (
             self.server(place) as server,
             serving(server.address, registry()),
-            TaskHubGrpcClient(host_address=server.address) as client,
+            TaskHubGrpcClient(host_address=server.address, timeout=UNANSWERED) as client,
         ):
             yield Hub(address=server.address, client=client, patience=patience)
 
@@ -60,8 +62,13 @@ def check(engine: Engine, shared: Hub, name: str) -> None:
         _run(name, shared)
         return
 
-    with engine.hub(name, patience=SHORT) as hub:
-        failed = _failure(name, hub)
+    for folder in (name, f"{name}-again"):
+        with engine.hub(folder, patience=SHORT) as hub:
+            failed = _failure(name, hub)
+
+        # On a busy machine an engine may take longer than our patience, and on PyPI's a call was seen to stay unanswered, once.
+        if failed is None or not failed.startswith("TimeoutError") or re.search(lack.shows, failed):
+            break
 
     if failed is None:
         pytest.fail(f"{engine.name} has {name} by now; strike it from the table of what it lacks")
