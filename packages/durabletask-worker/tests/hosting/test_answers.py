@@ -120,7 +120,7 @@ class TestBothWays:
 
         error = raised.value
         assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, "no such token")
-        assert dict(error.trailing_metadata())["reason"] == "expired"
+        assert error.trailing_metadata()["reason"] == "expired"
         assert "no such token" in str(error)
 
     async def test_to_cancel_it_cancels_the_call(self, server: Server, answers: Answers) -> None:
