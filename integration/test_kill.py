@@ -1,4 +1,4 @@
-"""kill -9 in the middle of 100 running orchestrations: all complete, with the right result, and nothing is recorded twice."""
+"""kill -9 twice amid 100 orchestrations: all complete, with the right result, and nothing is recorded twice."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ from integration.processes import Program, Server
 WORKERS = Path(__file__).parent / "workers"
 COUNT = 100
 KILLS = (5, 40)
-"""How many have completed at each kill."""
+"""How many have completed at each kill, at least."""
 LATER = 20
 """How many start right before each kill, so that some run whatever has become of the others."""
 PATIENCE = 100.0

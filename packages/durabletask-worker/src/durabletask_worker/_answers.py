@@ -40,11 +40,11 @@ class Answers:
 
     Args:
         channel: The connection.
+        stub: The calls of grpc.aio on it.
         metadata: What goes along with a call.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, metadata: CallMetadata) -> None:
-        stub = TaskHubSidecarServiceStub(channel)
+    def __init__(self, channel: grpc.aio.Channel, stub: TaskHubSidecarServiceStub, metadata: CallMetadata) -> None:
         self._calls = {answer: getattr(stub, method) for answer, method in _METHODS.items()}
         self._below = _below(channel)
         self._metadata = metadata
@@ -76,7 +76,7 @@ def _below(channel: grpc.aio.Channel) -> Any:
     below = getattr(channel, "_channel", None)
     is_plain = getattr(channel, "_unary_unary_interceptors", None) == []
 
-    return below if _IS_KNOWN and is_plain and isinstance(below, CYGRPC.AioChannel) else None
+    return below if is_plain and is_known(CYGRPC) and isinstance(below, CYGRPC.AioChannel) else None
 
 
 def is_known(cygrpc: Any) -> bool:
@@ -96,9 +96,6 @@ def is_known(cygrpc: Any) -> bool:
         return False
 
     return all(hasattr(call, name) for name in ("cancel", "is_ok", "status"))
-
-
-_IS_KNOWN = is_known(CYGRPC)
 
 
 async def _call(below: Any, path: bytes, request: bytes, metadata: tuple[tuple[str, str | bytes], ...]) -> None:

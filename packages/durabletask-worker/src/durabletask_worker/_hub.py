@@ -55,7 +55,7 @@ class Hub:
         backoff: Backoff,
     ) -> None:
         self._stub = TaskHubSidecarServiceStub(channel)
-        self._answers = Answers(channel, metadata)
+        self._answers = Answers(channel, self._stub, metadata)
         self._metadata = metadata
         self._logger = logger
         self._backoff = backoff

@@ -28,7 +28,14 @@ class Hub:
         self.refusals: list[grpc.StatusCode] = []
         """How the next completions fail."""
         self.history: list[pb.HistoryEvent] | None = None
+        self.held: asyncio.Event | None = None
+        """Set once a completion has come, which is then not answered."""
+        self.is_cancelled = asyncio.Event()
+        """Set once the client has cancelled a completion that was held."""
         self.metadata: dict[str, str | bytes] = {}
+        """What came with the last stream."""
+        self.answer_metadata: dict[str, str | bytes] = {}
+        """What came with the last completion."""
         self.address = ""
         self._server: grpc.aio.Server | None = None
 
@@ -110,8 +117,18 @@ class Hub:
                 yield pb.HistoryChunk(events=[event])
 
     async def _complete(self, response: Message, context: Any) -> pb.CompleteTaskResponse:
+        self.answer_metadata = dict(context.invocation_metadata())
+
         if self.refusals:
-            await context.abort(self.refusals.pop(0), "by script")
+            await context.abort(self.refusals.pop(0), "by script", (("reason", "script"),))
+
+        if self.held is not None:
+            self.held.set()
+
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.is_cancelled.set()
 
         self.answers.put_nowait(response)
 
